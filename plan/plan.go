@@ -1,0 +1,61 @@
+package plan
+
+import (
+	"time"
+)
+
+// APIVersion of plan.json.
+const APIVersion = "chiron/v1"
+
+// Plan places every Task state of a workflow. Wraps[0] is wrap 1 of the paper:
+// it takes the workflow's requests, walks the definition, and calls the other
+// wraps for their part of a stage.
+type Plan struct {
+	// Workflow is the project's name.
+	Workflow string
+	// Model names the rule or search that made the plan: "chiron", "faastlane", …
+	Model string
+	Wraps []Wrap
+}
+
+// Wrap is one sandbox.
+type Wrap struct {
+	// Name is unique in the plan and a DNS label: "wrap-1", "wrap-2", …
+	Name string
+	// CPUs that the wrap is given, at least 1.
+	CPUs int
+	// Memory limit in bytes; 0: none.
+	Memory    int64
+	Processes []Process
+}
+
+// Process is one process of a wrap: one interpreter, one interpreter lock.
+// Its tasks of one stage run as its threads, started in the order of Tasks.
+type Process struct {
+	Mode Mode
+	// CPU is the index (0 … Wrap.CPUs-1) of the wrap's CPU that the process is
+	// pinned to; Unpinned lets it run on any CPU of the wrap.
+	CPU int
+	// SwitchInterval of the interpreter lock; 0 means the interpreter's own
+	// (CPython: 5 ms, sys.setswitchinterval).
+	SwitchInterval time.Duration
+	// Tasks are the names of Task states. A process may serve several stages.
+	Tasks []string
+}
+
+// Unpinned is the Process.CPU of a process that may run on any CPU of its wrap.
+const Unpinned = -1
+
+// Mode says when a process is made.
+type Mode string
+
+// The process modes.
+const (
+	// Pool processes are long-lived and shared by requests. A wrap whose
+	// threads run in its main process, as the paper's wrap with one process,
+	// is one Pool process.
+	Pool Mode = "pool"
+	// Fork processes are forked while the request waits, one per request and
+	// stage, and end with the stage: the paper's native mode.
+	Fork Mode = "fork"
+)

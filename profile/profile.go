@@ -1,0 +1,103 @@
+package profile
+
+import (
+	"time"
+)
+
+// APIVersion of profile.json.
+const APIVersion = "chiron/v1"
+
+// Profile is the measured behaviour of every function of a workflow.
+type Profile struct {
+	Workflow string
+	Machine  Machine
+	Created  time.Time
+	// Functions in the order of the workflow's tasks.
+	Functions []Function
+}
+
+// Machine says where a profile or a calibration was measured.
+type Machine struct {
+	CPUModel string `json:"cpuModel"`
+	CPUs     int    `json:"cpus"`
+	Kernel   string `json:"kernel"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+// Function is one function with one input. Task states that call the same
+// function with the same input share it.
+type Function struct {
+	// Name is the project's function; Tasks the Task states that it stands for.
+	Name  string
+	Tasks []string
+	// Lang and Version of the interpreter that ran it: "python", "3.11.7".
+	Lang    string
+	Version string
+	// Tracer that cut the run into periods: "strace", "portable".
+	Tracer string
+	// Slowdown is the traced wall time over the untraced one.
+	Slowdown float64
+	// Runs counts the warm, untraced runs behind Wall.
+	Runs int
+	// Wall is the handler's own time, warm and untraced; CPU its thread's CPU time.
+	Wall Stat
+	CPU  Stat
+	// Cold is the wall time of the first call in a fresh process.
+	Cold time.Duration
+	// Periods in order; their means sum to Wall.Mean.
+	Periods []Period
+	// Memory: peak resident set of the process after the runs, and what the
+	// function added to the bare host, bytes.
+	PeakRSS  int64
+	AddedRSS int64
+	// Files that it wrote, absolute or relative to its working folder, sorted.
+	Files []string
+	// InputBytes and OutputBytes of the profiled call.
+	InputBytes  int
+	OutputBytes int
+}
+
+// Stat summarises repeated measurements.
+type Stat struct {
+	Mean   time.Duration
+	StdDev time.Duration
+	Min    time.Duration
+	P50    time.Duration
+	P99    time.Duration
+	Max    time.Duration
+}
+
+// Class says what a thread does during a period.
+type Class string
+
+// The classes of period.
+const (
+	// CPU: on a CPU, holding the interpreter lock.
+	CPU Class = "cpu"
+	// Native: on a CPU, the lock released (hashing, compression, numpy).
+	Native Class = "native"
+	// Block: off the CPU, waiting on a call.
+	Block Class = "block"
+)
+
+// Period is one stretch of a function's run.
+type Period struct {
+	Class  Class
+	Mean   time.Duration
+	StdDev time.Duration
+	// Cause of a Block: the system call; empty where unknown.
+	Cause string
+}
+
+// Task returns the measurements that stand for a Task state.
+func (p *Profile) Task(state string) (*Function, bool) {
+	for i := range p.Functions {
+		for _, t := range p.Functions[i].Tasks {
+			if t == state {
+				return &p.Functions[i], true
+			}
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,61 @@
+package workflow
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Project is a chiron.yaml with everything that it names, read and checked.
+type Project struct {
+	// Dir is the absolute folder of the project file; File its path.
+	Dir  string
+	File string
+
+	Name       string
+	SLO        SLO
+	Definition *Definition
+	// DefinitionFile is the definition's absolute path.
+	DefinitionFile string
+	Functions      map[string]*Function
+	// Input is the sample input, valid JSON; "{}" where the project has none.
+	Input     json.RawMessage
+	InputFile string
+}
+
+// SLO is the latency objective. The zero SLO asks for nothing.
+type SLO struct {
+	Latency time.Duration
+	// Percentile at which Latency is meant, in (0, 100); 0 means the mean.
+	Percentile float64
+}
+
+// Function is one handler of the project.
+type Function struct {
+	Name string
+	// Lang is "python".
+	Lang string
+	// Runtime is the interpreter asked for: a version ("3.12"), a command
+	// ("python3.12") or an absolute path; empty means the machine's default.
+	Runtime string
+	// Dir is the absolute folder that holds the handler; all of it goes into
+	// the bundle where the project names a folder, File alone where a file.
+	Dir    string
+	Folder bool
+	// File is the handler's file, relative to Dir.
+	File string
+	// Symbol is the name in File that is called: "handle" (OpenFaaS) or
+	// "handler" (Lambda); empty means whichever the file defines.
+	Symbol string
+	// Requirements is the absolute path of a pip requirements file; empty: none.
+	Requirements string
+	Env          map[string]string
+	// Timeout of one call; DefaultTimeout where the project names none.
+	Timeout time.Duration
+	// Memory limit in bytes; 0: none.
+	Memory int64
+	Pos    Position
+}
+
+// DefaultTimeout of a function whose project names none: OpenFaaS' default
+// exec_timeout.
+const DefaultTimeout = 30 * time.Second
