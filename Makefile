@@ -1,0 +1,67 @@
+# make run    build, then run examples/finra-5 end to end
+# make test   everything that CI runs
+# make bench  the cost of our own path, beside Flask
+
+GO     ?= go
+BIN    := bin/chiron
+PYTHON := host/python
+VENV   := .cache/venv
+TOOL   := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: all build run test check check-go check-python test-go test-python bench fuzz fmt prerequisites clean
+
+all: build
+
+build: prerequisites
+	$(GO) build -trimpath -o $(BIN) ./cmd/chiron
+
+run: build
+	$(BIN) run examples/finra-5
+
+test: check-go test-go
+
+# What this repository needs besides Go; installs it where it may (root on
+# Debian), else prints the one line that does.
+prerequisites:
+	@scripts/prerequisites
+
+check: check-go check-python
+
+check-go: prerequisites
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not gofumpt clean (make fmt): $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+check-python: $(VENV)/ready
+	$(VENV)/bin/ruff check $(PYTHON) examples
+	$(VENV)/bin/ruff format --check $(PYTHON) examples
+	cd $(PYTHON) && $(CURDIR)/$(VENV)/bin/mypy
+
+# -p 2: packages that start processes and measure must not starve each other.
+test-go: prerequisites
+	$(GO) test -race -p 2 -timeout 14m ./...
+
+test-python: $(VENV)/ready
+	scripts/test-python $(VENV)
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchtime 300ms ./...
+	$(BIN) bench path
+
+# One minute a fuzz target; the seeds run with every test.
+fuzz:
+	scripts/fuzz 60s
+
+fmt: $(VENV)/ready
+	$(TOOL) gofumpt -w .
+	$(VENV)/bin/ruff format $(PYTHON) examples
+
+$(VENV)/ready: tools/requirements.txt scripts/prerequisites
+	@scripts/prerequisites
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf bin .cache

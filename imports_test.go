@@ -1,0 +1,119 @@
+package chiron_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/chiron-faas/chiron/"
+
+// allowed is the import table of ARCHITECTURE.md: what each folder may import
+// besides the standard library, third parties and internal/. A folder that is
+// not named takes the row of its nearest parent. "*" is everything but cmd.
+var allowed = map[string][]string{
+	"workflow":         {},
+	"host":             {"host"},
+	"profile":          {"workflow", "profile"},
+	"profile/profiler": {"workflow", "profile", "host"},
+	"plan":             {"workflow", "profile"},
+	"plan/model":       {"workflow", "profile", "plan"},
+	"predict":          {"workflow", "profile", "plan", "predict"},
+	"plan/pgp":         {"workflow", "profile", "plan", "plan/model", "predict"},
+	"wrap":             {"workflow", "plan", "host"},
+	"bundle":           {"workflow", "plan", "host"},
+	"deploy":           {"plan", "bundle", "deploy"},
+	"gateway":          {"workflow", "plan", "deploy"},
+	"calibrate":        {"workflow", "plan", "host", "predict", "bundle", "deploy"},
+	"examples":         {},
+	"internal":         {},
+	"pipeline":         {"*"},
+	"bench":            {"*"},
+	"cmd":              {"*", "cmd"},
+	"test":             {"*"},
+}
+
+// exact are the folders whose permission does not extend to their subfolders:
+// plan may be imported where plan/pgp may not.
+var exact = map[string]bool{"plan": true, "profile": true, "deploy": false}
+
+func TestImports(t *testing.T) {
+	checked := 0
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "tools") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || path.Dir(filepath.ToSlash(name)) == "." {
+			return nil
+		}
+		dir := path.Dir(filepath.ToSlash(name))
+		checked++
+		row, ok := rowOf(dir)
+		if !ok {
+			t.Errorf("%s: folder %s is not in the import table of ARCHITECTURE.md: add it there and in imports_test.go", name, dir)
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			target, ours := strings.CutPrefix(imported, module)
+			if !ours || under(target, "internal") {
+				continue
+			}
+			if !permits(row, target) {
+				t.Errorf("%s imports %s: %s may import only %v", name, target, dir, row)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked == 0 {
+		t.Fatal("no file was read: the test looks in the wrong place")
+	}
+}
+
+func rowOf(dir string) ([]string, bool) {
+	for d := dir; d != "."; d = path.Dir(d) {
+		if row, ok := allowed[d]; ok {
+			return row, true
+		}
+	}
+	return nil, false
+}
+
+func permits(row []string, target string) bool {
+	for _, r := range row {
+		switch {
+		case r == "*":
+			if !under(target, "cmd") {
+				return true
+			}
+		case target == r, !exact[r] && under(target, r):
+			return true
+		}
+	}
+	return false
+}
+
+func under(target, folder string) bool {
+	return target == folder || strings.HasPrefix(target, folder+"/")
+}
