@@ -27,6 +27,8 @@ type Definition struct {
 	// Order holds the names of States as the file lists them.
 	Order []string
 	Pos   Position
+
+	context contextUse
 }
 
 // State is one state of a Definition.
@@ -37,6 +39,8 @@ type State struct {
 	// Next names the following state of the same Definition; empty where End.
 	Next string
 	End  bool
+	// NextPos and ResourcePos are the places of the fields' values.
+	NextPos, ResourcePos Position
 
 	// Resource is a Task's resource as written; Function is the project
 	// function that it names (for an ARN, its last segment).

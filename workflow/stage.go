@@ -23,7 +23,8 @@ const (
 )
 
 // Block is a node of a stage's series-parallel tree. Its leaves are the Task
-// states; Pass states vanish, and a series of one is that one.
+// states; Pass states vanish, a series of one and a parallel of one are that
+// one, and no series is the child of a series.
 type Block struct {
 	Kind     BlockKind
 	Task     *State // of a BlockTask
@@ -44,4 +45,99 @@ func (b *Block) Tasks() []*State {
 		tasks = append(tasks, c.Tasks()...)
 	}
 	return tasks
+}
+
+// Stages returns the workflow's stages in the order of execution. A Parallel
+// whose branches have no Task takes no function and is no stage.
+func (d *Definition) Stages() []Stage {
+	var stages []Stage
+	for s := range d.chain {
+		if root := s.block(); root != nil {
+			stages = append(stages, Stage{Index: len(stages), State: s, Root: root})
+		}
+	}
+	return stages
+}
+
+// Tasks returns all Task states, branches included, in the order of execution,
+// depth first.
+func (d *Definition) Tasks() []*State {
+	var tasks []*State
+	for s := range d.chain {
+		if s.Type == Task {
+			tasks = append(tasks, s)
+		}
+		for _, b := range s.Branches {
+			tasks = append(tasks, b.Tasks()...)
+		}
+	}
+	return tasks
+}
+
+// State finds a state by name, branches included.
+func (d *Definition) State(name string) (*State, bool) {
+	if s, ok := d.States[name]; ok {
+		return s, true
+	}
+	for _, n := range d.Order {
+		for _, b := range d.States[n].Branches {
+			if s, ok := b.State(name); ok {
+				return s, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// chain yields the states of d from StartAt to the end.
+func (d *Definition) chain(yield func(*State) bool) {
+	name := d.StartAt
+	for range d.States { // bounds the walk where Next leads back
+		s, ok := d.States[name]
+		if !ok || !yield(s) || s.End {
+			return
+		}
+		name = s.Next
+	}
+}
+
+// block is the state's series-parallel tree, or nil where it has no Task.
+func (s *State) block() *Block {
+	if s.Type == Task {
+		return &Block{Kind: BlockTask, Task: s}
+	}
+	branches := make([]*Block, 0, len(s.Branches))
+	for _, b := range s.Branches {
+		if child := b.series(); child != nil {
+			branches = append(branches, child)
+		}
+	}
+	return joinBlocks(BlockParallel, branches)
+}
+
+// series is the tree of a branch, or nil where it has no Task.
+func (d *Definition) series() *Block {
+	var steps []*Block
+	for s := range d.chain {
+		child := s.block()
+		switch {
+		case child == nil:
+		case child.Kind == BlockSeries: // a Parallel of one branch
+			steps = append(steps, child.Children...)
+		default:
+			steps = append(steps, child)
+		}
+	}
+	return joinBlocks(BlockSeries, steps)
+}
+
+// joinBlocks makes one block of several; of one, that one; of none, nil.
+func joinBlocks(kind BlockKind, children []*Block) *Block {
+	switch len(children) {
+	case 0:
+		return nil
+	case 1:
+		return children[0]
+	}
+	return &Block{Kind: kind, Children: children}
 }
