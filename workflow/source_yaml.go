@@ -52,12 +52,22 @@ func parseYAML(file string, data []byte, f *faults) *node {
 }
 
 // yamlFault takes the line out of the library's message, which has no column.
+// The library counts lines from 0 and adds 1 for its scanner's errors only; it
+// leaves a line of 0 out.
 func yamlFault(file string, err error) (Position, string, string, string) {
 	pos := Position{File: file}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(text); m != nil {
+	m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(text)
+	if m != nil {
 		pos.Line, _ = strconv.Atoi(m[1]) // digits; beyond int's range it stays 0
 		text = text[len(m[0]):]
+	}
+	switch {
+	case regexp.MustCompile(`^unknown anchor|^control characters|UTF|past the end of stream`).MatchString(text): // no line
+	case regexp.MustCompile(`^did not find expected (<|node|'-'|key|',')|^found (undefined|duplicate|incompatible)`).MatchString(text):
+		pos.Line++
+	default:
+		pos.Line = max(pos.Line, 1)
 	}
 	hint := ""
 	if strings.Contains(text, "cannot start any token") {
