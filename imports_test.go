@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"workflow":         {},
 	"host":             {"host"},
 	"profile":          {"workflow", "profile"},
-	"profile/profiler": {"workflow", "profile", "host"},
+	"profile/profiler": {"workflow", "profile", "profile/strace", "profile/portable", "host"},
 	"plan":             {"workflow", "profile"},
 	"plan/model":       {"workflow", "profile", "plan"},
 	"predict":          {"workflow", "profile", "plan", "predict"},

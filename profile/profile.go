@@ -45,6 +45,10 @@ type Function struct {
 	CPU  Stat
 	// Cold is the wall time of the first call in a fresh process.
 	Cold time.Duration
+	// RunQueue is how long, in the mean, a run waited for a CPU: time that
+	// other programs of this machine took. It is part of Wall and of the cpu
+	// periods. 0 where it is not worth a mention.
+	RunQueue time.Duration
 	// Periods in order; their means sum to Wall.Mean.
 	Periods []Period
 	// Memory: peak resident set of the process after the runs, and what the
@@ -56,6 +60,9 @@ type Function struct {
 	// InputBytes and OutputBytes of the profiled call.
 	InputBytes  int
 	OutputBytes int
+	// Notes say what a reader must know to trust the figures: a tracer that
+	// saw only part, a run cut short by its time budget.
+	Notes []string
 }
 
 // Stat summarises repeated measurements.

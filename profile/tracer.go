@@ -1,0 +1,76 @@
+package profile
+
+import (
+	"context"
+	"time"
+)
+
+// Tracer watches one thread of a running process and cuts its calls into
+// segments.
+type Tracer interface {
+	// Name is what a Function's Tracer says: "strace", "portable".
+	Name() string
+	// Available returns nil where this machine lets the tracer work, else one
+	// line that says what is missing and what to do about it.
+	Available(ctx context.Context) error
+	// Start begins to watch and returns once it sees every call made from now
+	// on. The Trace must be ended with Stop or Abort.
+	Start(ctx context.Context, target Target) (Trace, error)
+}
+
+// Trace is a Tracer at work.
+type Trace interface {
+	// Stop ends the watching and returns what was seen of the calls, which are
+	// all that the target served since Start, in order; untraced is how the
+	// function behaves when nobody watches, which a tracer needs to tell its
+	// own cost from the function's.
+	Stop(ctx context.Context, calls []Call, untraced Untraced) (*Observation, error)
+	// Abort ends the watching. It may be called after Stop, and then does nothing.
+	Abort()
+}
+
+// Target is what to watch: a thread that waits for calls.
+type Target struct {
+	PID int
+	// TID of the thread that runs the handler.
+	TID int
+	// Dir is the process' working folder, absolute.
+	Dir string
+}
+
+// Call is one traced call as the host measured it.
+type Call struct {
+	// Start of the handler's run.
+	Start time.Time
+	// Run is the handler's wall time, CPU its thread's CPU time.
+	Run time.Duration
+	CPU time.Duration
+}
+
+// Untraced are the means of the warm runs without a tracer.
+type Untraced struct {
+	Wall time.Duration
+	CPU  time.Duration
+}
+
+// Observation is what a Tracer saw.
+type Observation struct {
+	// Runs holds for each call its segments in order: as long as the tracer saw
+	// them, its own cost taken off as well as it can tell. Runs of one function
+	// need not agree.
+	Runs [][]Segment
+	// Resolution is the length under which a segment says nothing.
+	Resolution time.Duration
+	// Files written by the calls, absolute, sorted.
+	Files []string
+	// Notes for the profile's reader.
+	Notes []string
+}
+
+// Segment is a stretch of one traced run.
+type Segment struct {
+	Class Class
+	// Cause of a Block: the system call; empty where unknown.
+	Cause string
+	Took  time.Duration
+}
