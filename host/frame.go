@@ -1,0 +1,235 @@
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Kinds of frame; see doc.go. chiron_host/frames.py is the other end.
+const (
+	kindCall    = 1
+	kindReply   = 2
+	kindLog     = 3
+	kindConfig  = 16
+	kindReady   = 17
+	kindSpawn   = 18
+	kindSpawned = 19
+	kindExited  = 20
+	kindAddLane = 24
+)
+
+// Sizes of the frames' fixed parts, the length field included.
+const (
+	lengthSize    = 4
+	callHeader    = 24
+	replyHeader   = 40
+	logHeader     = 8
+	controlHeader = 8
+)
+
+// Bounds; the Python side has the same.
+const (
+	maxRequestID = 1 << 10
+	maxMeta      = 1 << 20
+	maxHeaders   = 1 << 20
+	maxLog       = 2 << 20
+	maxControl   = 16 << 20
+	maxFunctions = math.MaxUint16
+	maxBodyLimit = 1 << 30
+)
+
+type outcome uint8
+
+const (
+	outcomeOK        outcome = 0
+	outcomeRaised    outcome = 1
+	outcomeBadResult outcome = 2
+	outcomeBadInput  outcome = 3
+)
+
+// Content says what a reply's body is.
+type Content uint8
+
+// The contents of a reply's body.
+const (
+	// NoContent: the handler returned None; the body is empty.
+	NoContent Content = 0
+	// Text is a str that the handler returned, as UTF-8.
+	Text Content = 1
+	// JSON is a value that the host encoded: the body is valid JSON.
+	JSON Content = 2
+	// Binary is bytes that the handler returned.
+	Binary Content = 3
+)
+
+// Type returns the media type that fits the content.
+func (c Content) Type() string {
+	switch c {
+	case Text:
+		return "text/plain; charset=utf-8"
+	case JSON:
+		return "application/json"
+	default:
+		return "application/octet-stream"
+	}
+}
+
+var errShort = errors.New("frame is shorter than its parts")
+
+// appendCall appends a CALL frame without its body, of which only the size
+// goes into the frame's length.
+func appendCall(b []byte, function int, requestID string, meta []byte, deadline int64, body int) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(callHeader-lengthSize+len(requestID)+len(meta)+body))
+	b = append(b, kindCall, 0)
+	b = binary.LittleEndian.AppendUint16(b, uint16(function))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(requestID)))
+	b = append(b, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(meta)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(deadline))
+	b = append(b, requestID...)
+	return append(b, meta...)
+}
+
+// head is what the first bytes of any frame say.
+type head struct {
+	size int // whole frame, bytes
+	kind uint8
+}
+
+// parseHead reads the first logHeader bytes of a frame that a lane sent.
+func parseHead(b []byte, maxBody int) (head, error) {
+	if len(b) < logHeader {
+		return head{}, errShort
+	}
+	h := head{size: int(binary.LittleEndian.Uint32(b)) + lengthSize, kind: b[4]}
+	switch h.kind {
+	case kindReply:
+		if h.size < replyHeader {
+			return h, fmt.Errorf("reply of %d bytes: %w", h.size, errShort)
+		}
+		if h.size > replyHeader+maxHeaders+max(maxBody, maxFailure) {
+			return h, fmt.Errorf("reply of %d bytes is over the limit", h.size)
+		}
+	case kindLog:
+		if h.size < logHeader {
+			return h, fmt.Errorf("log of %d bytes: %w", h.size, errShort)
+		}
+		if h.size > logHeader+maxLog {
+			return h, fmt.Errorf("log of %d bytes is over the limit", h.size)
+		}
+	default:
+		return h, fmt.Errorf("frame of unknown kind %d", h.kind)
+	}
+	return h, nil
+}
+
+// maxFailure bounds the JSON that describes a failed call: it may be longer
+// than a small body limit.
+const maxFailure = 1 << 18
+
+// replyHead is the fixed part of a REPLY.
+type replyHead struct {
+	outcome outcome
+	content Content
+	status  int
+	headers int   // bytes
+	body    int   // bytes
+	start   int64 // CLOCK_MONOTONIC, ns
+	run     int64 // ns
+	cpu     int64 // ns
+}
+
+// parseReply reads a REPLY's fixed part; size is the whole frame's.
+func parseReply(b []byte, size, maxBody int) (replyHead, error) {
+	if len(b) < replyHeader || size < replyHeader {
+		return replyHead{}, fmt.Errorf("reply of %d bytes: %w", size, errShort)
+	}
+	r := replyHead{
+		outcome: outcome(b[5]),
+		content: Content(b[6]),
+		status:  int(binary.LittleEndian.Uint16(b[8:])),
+		start:   int64(binary.LittleEndian.Uint64(b[16:])),
+		run:     int64(binary.LittleEndian.Uint64(b[24:])),
+		cpu:     int64(binary.LittleEndian.Uint64(b[32:])),
+	}
+	headers := binary.LittleEndian.Uint32(b[12:])
+	if headers > maxHeaders || int(headers) > size-replyHeader {
+		return r, fmt.Errorf("reply of %d bytes with %d bytes of headers: %w", size, headers, errShort)
+	}
+	r.headers = int(headers)
+	r.body = size - replyHeader - r.headers
+	limit := maxBody
+	if r.outcome != outcomeOK {
+		limit = maxFailure
+	}
+	switch {
+	case r.outcome > outcomeBadInput:
+		return r, fmt.Errorf("reply with unknown outcome %d", r.outcome)
+	case r.content > Binary:
+		return r, fmt.Errorf("reply with unknown content %d", r.content)
+	case r.status != 0 && (r.status < 100 || r.status > 599):
+		return r, fmt.Errorf("reply with status %d", r.status)
+	case r.body > limit:
+		return r, fmt.Errorf("reply with a body of %d bytes is over the limit of %d", r.body, limit)
+	case r.run < 0 || r.cpu < 0:
+		return r, errors.New("reply with a negative time")
+	}
+	return r, nil
+}
+
+// appendControl appends a frame of a control socket.
+func appendControl(b []byte, kind uint8, payload []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(controlHeader-lengthSize+len(payload)))
+	b = append(b, kind, 0, 0, 0)
+	return append(b, payload...)
+}
+
+// parseControl reads a control frame's first controlHeader bytes and returns
+// its kind and the size of its payload.
+func parseControl(b []byte) (kind uint8, payload int, err error) {
+	if len(b) < controlHeader {
+		return 0, 0, errShort
+	}
+	size := int(binary.LittleEndian.Uint32(b)) + lengthSize
+	if size < controlHeader || size > maxControl {
+		return 0, 0, fmt.Errorf("control frame of %d bytes", size)
+	}
+	return b[4], size - controlHeader, nil
+}
+
+// spawnFrame asks the zygote for a worker; the descriptors travel beside it.
+func spawnFrame(id uint32, lanes int, control bool, o WorkerOptions) []byte {
+	var p []byte
+	p = binary.LittleEndian.AppendUint32(p, id)
+	p = binary.LittleEndian.AppendUint16(p, uint16(lanes))
+	var flags uint16
+	if control {
+		flags = 1
+	}
+	p = binary.LittleEndian.AppendUint16(p, flags)
+	p = binary.LittleEndian.AppendUint32(p, uint32(int32(o.CPU)))
+	p = binary.LittleEndian.AppendUint32(p, uint32(o.SwitchInterval.Microseconds()))
+	p = binary.LittleEndian.AppendUint64(p, uint64(o.DataLimit))
+	return appendControl(nil, kindSpawn, p)
+}
+
+// workerEvent is the payload of SPAWNED (value: errno) and EXITED (value: the
+// wait status).
+type workerEvent struct {
+	id    uint32
+	pid   int
+	value int32
+}
+
+func parseWorkerEvent(p []byte) (workerEvent, error) {
+	if len(p) != 12 {
+		return workerEvent{}, fmt.Errorf("worker event of %d bytes: want 12", len(p))
+	}
+	return workerEvent{
+		id:    binary.LittleEndian.Uint32(p),
+		pid:   int(int32(binary.LittleEndian.Uint32(p[4:]))),
+		value: int32(binary.LittleEndian.Uint32(p[8:])),
+	}, nil
+}

@@ -1,0 +1,402 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Sizes of a lane's own buffers, bytes; what is larger gets memory of its own.
+const (
+	readBuffer  = 16 << 10
+	writeBuffer = 4 << 10
+	// joinBody: a body up to this size is copied behind its header, so that
+	// the host gets both with one system call.
+	joinBody = 32 << 10
+	// keepBuffer bounds what a lane keeps between calls.
+	keepBuffer = 64 << 10
+)
+
+// Call is one call of a function.
+type Call struct {
+	Function string
+	Body     []byte
+	// RequestID is given to the handler and to its log lines; at most 1 KiB.
+	RequestID string
+	// Meta is what an event handler sees of the HTTP request; nil: a plain POST.
+	Meta *Meta
+	// Deadline of the call; zero: none but ctx's.
+	Deadline time.Time
+}
+
+// Meta is what a handler of KindEvent sees of the HTTP request.
+type Meta struct {
+	Method  string              `json:"method,omitempty"`
+	Path    string              `json:"path,omitempty"`
+	Query   map[string][]string `json:"query,omitempty"`
+	Headers map[string]string   `json:"headers,omitempty"`
+}
+
+// Reply is what a handler returned.
+type Reply struct {
+	Body    []byte
+	Content Content
+	// Status and Headers as an event handler set them; 0 and nil otherwise.
+	Status  int
+	Headers [][2]string
+	// Start is the time from Call's beginning to the function's: the wait for
+	// a lane, for the process, and for its interpreter lock.
+	Start time.Duration
+	// Run is the function's wall time, from decoding the body to encoding the
+	// result; CPU is what its thread spent on a CPU meanwhile.
+	Run time.Duration
+	CPU time.Duration
+}
+
+// lane is one socket to one thread of a worker: one call at a time.
+type lane struct {
+	worker *Worker
+	file   *os.File
+	out    []byte
+	in     []byte // unread: in[r:w]
+	r, w   int
+	unsent []byte // of a call that was given up while it was being sent
+
+	mu sync.Mutex
+	// call counts calls, so that a cancellation that comes late does not hit
+	// the next; cancelled: the read deadline is in the past.
+	call      uint64
+	cancelled bool
+}
+
+func newLane(w *Worker, f *os.File) *lane { return &lane{worker: w, file: f} }
+
+func (l *lane) close() { _ = l.file.Close() }
+
+func (l *lane) expire(t time.Time) { _ = l.file.SetDeadline(t) }
+
+// Call runs a function in the worker. It takes a free lane, adds one where
+// all are busy, or waits for one.
+//
+// Errors: *HandlerError (the function failed, the worker lives), *ExitError
+// (the process ended), *SpawnError, *BodyError (nothing was sent), ErrRetired,
+// and ctx's: context.DeadlineExceeded also for Call.Deadline. After those the
+// function may still run: its lane is busy until it ends, and only Retire or
+// Kill can end it sooner.
+func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
+	begin := time.Now()
+	function, ok := w.zygote.index[c.Function]
+	if !ok {
+		return Reply{}, fmt.Errorf("function %q is not in this host", c.Function)
+	}
+	if limit := w.zygote.spec.maxBody(); len(c.Body) > limit {
+		return Reply{}, &BodyError{Size: len(c.Body), Limit: limit}
+	}
+	if len(c.RequestID) > maxRequestID {
+		return Reply{}, fmt.Errorf("request id of %d bytes is over the limit of %d", len(c.RequestID), maxRequestID)
+	}
+	var meta []byte
+	if c.Meta != nil {
+		var err error
+		if meta, err = json.Marshal(c.Meta); err != nil {
+			return Reply{}, fmt.Errorf("encode request for function %q: %w", c.Function, err)
+		}
+		if len(meta) > maxMeta {
+			return Reply{}, &BodyError{Size: len(meta), Limit: maxMeta}
+		}
+	}
+	if d, ok := ctx.Deadline(); ok && (c.Deadline.IsZero() || d.Before(c.Deadline)) {
+		c.Deadline = d
+	}
+	l, err := w.acquireBy(ctx, c.Deadline)
+	if err != nil {
+		return Reply{}, named(err, c.Function)
+	}
+	head, body, headers, err := l.do(ctx, c, function, meta)
+	if err != nil {
+		return Reply{}, l.failed(ctx, c, err)
+	}
+	w.release(l)
+	if head.outcome != outcomeOK {
+		return Reply{}, handlerError(c.Function, body)
+	}
+	reply := Reply{
+		Body: body, Content: head.content, Status: head.status,
+		Start: time.Duration(head.start - w.zygote.clock.nanos(begin)),
+		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu),
+	}
+	if len(headers) > 0 {
+		if err := json.Unmarshal(headers, &reply.Headers); err != nil {
+			return Reply{}, fmt.Errorf("function %q: headers: %w", c.Function, err)
+		}
+	}
+	return reply, nil
+}
+
+// acquireBy is acquire with Call's deadline.
+func (w *Worker) acquireBy(ctx context.Context, deadline time.Time) (*lane, error) {
+	w.mu.Lock()
+	quick := len(w.free) > 0 || w.count < w.options.MaxLanes
+	w.mu.Unlock()
+	if quick || deadline.IsZero() {
+		return w.acquire(ctx)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return w.acquire(ctx)
+}
+
+// named adds the function to an error of the process.
+func named(err error, function string) error {
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		e := *exit
+		e.Function = function
+		return &e
+	}
+	return err
+}
+
+// do sends one call and reads its reply, and the log lines before it.
+func (l *lane) do(ctx context.Context, c Call, function int, meta []byte) (replyHead, []byte, []byte, error) {
+	if ctx.Done() != nil {
+		number := l.call
+		stop := context.AfterFunc(ctx, func() {
+			l.mu.Lock()
+			if l.call == number {
+				l.cancelled = true
+				l.expire(time.Unix(1, 0))
+			}
+			l.mu.Unlock()
+		})
+		defer stop()
+	}
+	var deadline int64
+	if !c.Deadline.IsZero() {
+		deadline = l.worker.zygote.clock.nanos(c.Deadline)
+		_ = l.file.SetDeadline(c.Deadline)
+	}
+	if err := l.send(c, function, meta, deadline); err != nil {
+		return replyHead{}, nil, nil, err
+	}
+	head, body, headers, err := l.receive(c)
+	if err != nil {
+		return head, nil, nil, err
+	}
+	if ctx.Done() != nil || deadline != 0 {
+		l.settle(deadline != 0)
+	}
+	return head, body, headers, nil
+}
+
+// settle ends what a call's context may do to the lane.
+func (l *lane) settle(timed bool) {
+	l.mu.Lock()
+	l.call++
+	if l.cancelled || timed {
+		l.cancelled = false
+		_ = l.file.SetDeadline(time.Time{})
+	}
+	l.mu.Unlock()
+}
+
+func (l *lane) send(c Call, function int, meta []byte, deadline int64) error {
+	l.out = appendCall(l.out[:0], function, c.RequestID, meta, deadline, len(c.Body))
+	join := len(c.Body) <= joinBody
+	if join {
+		l.out = append(l.out, c.Body...)
+	}
+	n, err := l.file.Write(l.out)
+	switch {
+	case err != nil:
+		l.unsent = append([]byte(nil), l.out[n:]...)
+		if !join {
+			l.unsent = append(l.unsent, c.Body...)
+		}
+	case !join:
+		if n, err = l.file.Write(c.Body); err != nil {
+			l.unsent = append([]byte(nil), c.Body[n:]...)
+		}
+	}
+	if cap(l.out) > keepBuffer {
+		l.out = nil
+	}
+	return err
+}
+
+// receive reads up to and with the reply.
+func (l *lane) receive(c Call) (replyHead, []byte, []byte, error) {
+	maxBody := l.worker.zygote.spec.maxBody()
+	for {
+		if err := l.need(logHeader); err != nil {
+			return replyHead{}, nil, nil, err
+		}
+		h, err := parseHead(l.in[l.r:l.w], maxBody)
+		if err != nil {
+			return replyHead{}, nil, nil, &frameError{err}
+		}
+		if h.kind == kindLog {
+			if err := l.need(h.size); err != nil {
+				return replyHead{}, nil, nil, err
+			}
+			l.log(c, l.in[l.r:l.r+h.size])
+			l.r += h.size
+			continue
+		}
+		if err := l.need(replyHeader); err != nil {
+			return replyHead{}, nil, nil, err
+		}
+		head, err := parseReply(l.in[l.r:l.w], h.size, maxBody)
+		if err != nil {
+			return head, nil, nil, &frameError{err}
+		}
+		l.r += replyHeader
+		// One allocation: the body is the caller's to keep.
+		rest := make([]byte, head.headers+head.body)
+		n := copy(rest, l.in[l.r:l.w])
+		l.r += n
+		if n < len(rest) {
+			if _, err := io.ReadFull(l.file, rest[n:]); err != nil {
+				return head, nil, nil, err
+			}
+		}
+		if l.r != l.w {
+			return head, nil, nil, &frameError{fmt.Errorf("%d bytes follow a reply", l.w-l.r)}
+		}
+		l.r, l.w = 0, 0
+		if cap(l.in) > keepBuffer {
+			l.in = nil
+		}
+		return head, rest[head.headers:], rest[:head.headers:head.headers], nil
+	}
+}
+
+// need makes n unread bytes present.
+func (l *lane) need(n int) error {
+	for l.w-l.r < n {
+		if l.in == nil || len(l.in)-l.r < n {
+			grown := l.in
+			if len(grown) < n {
+				grown = make([]byte, max(n, readBuffer))
+			}
+			l.w = copy(grown, l.in[l.r:l.w])
+			l.in, l.r = grown, 0
+		}
+		m, err := l.file.Read(l.in[l.w:])
+		l.w += m
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// log hands on the lines of a LOG frame.
+func (l *lane) log(c Call, frame []byte) {
+	log := l.worker.zygote.spec.Log
+	if log == nil {
+		return
+	}
+	stream := "stdout"
+	if frame[5] == 2 {
+		stream = "stderr"
+	}
+	for text := range bytes.SplitSeq(bytes.TrimSuffix(frame[logHeader:], []byte("\n")), []byte("\n")) {
+		log(LogLine{
+			Function: c.Function, RequestID: c.RequestID, Stream: stream,
+			Text: strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte("\r"))), "\ufffd"),
+		})
+	}
+}
+
+// frameError says that the host broke the protocol: the lane is of no use.
+type frameError struct{ err error }
+
+func (e *frameError) Error() string { return "the host sent a bad frame: " + e.err.Error() }
+func (e *frameError) Unwrap() error { return e.err }
+
+// failed turns a lane's error into the call's, and sees to the lane.
+func (l *lane) failed(ctx context.Context, c Call, err error) error {
+	w := l.worker
+	if errors.Is(err, os.ErrDeadlineExceeded) && !w.isDead() {
+		cause := ctx.Err()
+		if cause == nil {
+			cause = context.DeadlineExceeded
+		}
+		w.abandon(l)
+		w.zygote.workers.Go(func() { l.drain(c) })
+		return fmt.Errorf("function %q: %w", c.Function, cause)
+	}
+	var bad *frameError
+	if errors.As(err, &bad) {
+		w.Kill()
+		w.discard(l)
+		return fmt.Errorf("function %q: %w", c.Function, err)
+	}
+	// The other end is closed: the process is gone, or will be.
+	defer w.discard(l)
+	timer := time.NewTimer(exitNotice)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+	case <-timer.C:
+		w.Kill() // it closed its lane and lives on
+		timer.Reset(exitNotice)
+		select {
+		case <-w.done:
+		case <-timer.C:
+			return &ExitError{Function: c.Function, Pid: w.Pid(), Code: -1}
+		}
+	}
+	return named(w.Err(), c.Function)
+}
+
+func (w *Worker) isDead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead
+}
+
+// drain waits for the reply that nobody waits for any more; the lane is free
+// again then. It ends with the process at the latest.
+func (l *lane) drain(c Call) {
+	l.settle(true)
+	w := l.worker
+	if w.isDead() { // settle took back the bound that the death had set
+		l.expire(time.Now().Add(lastReply))
+	}
+	// A frame that was begun has to be ended, or the host never reads another.
+	rest := l.unsent
+	l.unsent = nil
+	_, err := l.file.Write(rest)
+	if err == nil {
+		_, _, _, err = l.receive(c)
+	}
+	if err != nil {
+		w.Kill()
+		w.discard(l)
+		return
+	}
+	w.release(l)
+}
+
+func handlerError(function string, body []byte) error {
+	e := &HandlerError{Function: function}
+	var f struct {
+		Type      string `json:"type"`
+		Message   string `json:"message"`
+		Traceback string `json:"traceback"`
+	}
+	if err := json.Unmarshal(body, &f); err != nil {
+		return fmt.Errorf("function %q failed, and its failure does not decode: %w", function, err)
+	}
+	e.Type, e.Message, e.Traceback = f.Type, f.Message, f.Traceback
+	return e
+}

@@ -1,0 +1,167 @@
+"""The frames between the agent and the host: layout, bounds, decoding.
+
+Every frame starts with the number of bytes that follow the length field
+(little-endian uint32) and one byte for its kind. The Go side is host/frame.go;
+both are checked against the same hand-written bytes in their tests.
+"""
+
+import struct
+from typing import List, NamedTuple, Tuple, Union
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+# Kinds on a lane.
+CALL = 1
+REPLY = 2
+LOG = 3
+# Kinds on the zygote's control socket.
+CONFIG = 16
+READY = 17
+SPAWN = 18
+SPAWNED = 19
+EXITED = 20
+# Kinds on a worker's control socket.
+ADD_LANE = 24
+
+LENGTH_SIZE = 4
+# length, kind, reserved, function, length of request id, reserved, length of
+# meta, deadline (CLOCK_MONOTONIC ns, 0: none); then id, meta, body.
+CALL_HEADER = struct.Struct("<IBBHHHIq")
+# length, kind, outcome, content, reserved, status, reserved, length of
+# headers, start (CLOCK_MONOTONIC ns), run ns, CPU ns; then headers, body.
+REPLY_HEADER = struct.Struct("<IBBBBHHIqqq")
+# length, kind, stream, reserved; then UTF-8 text.
+LOG_HEADER = struct.Struct("<IBBH")
+# length, kind, reserved; then the payload.
+CONTROL_HEADER = struct.Struct("<IBBH")
+
+# worker id, number of lanes, flags, CPU (-1: any), switch interval in
+# microseconds (0: the interpreter's), RLIMIT_DATA in bytes (0: none).
+SPAWN_PAYLOAD = struct.Struct("<IHHiIQ")
+# worker id, pid, errno (0: forked).
+SPAWNED_PAYLOAD = struct.Struct("<Iii")
+# worker id, pid, wait status as waitpid gives it.
+EXITED_PAYLOAD = struct.Struct("<Iii")
+# SPAWN flag: the first descriptor is a control socket of the worker's own.
+SPAWN_CONTROL = 1
+
+# Outcomes of a call.
+OK = 0
+RAISED = 1  # the handler raised, or called sys.exit
+BAD_RESULT = 2  # it returned what cannot be sent
+BAD_INPUT = 3  # the body is not what this kind of handler takes
+
+# Content of a reply's body.
+NONE = 0
+TEXT = 1
+JSON = 2
+BINARY = 3
+
+STDOUT = 1
+STDERR = 2
+
+# What a CALL frame may hold besides its body, and what a control frame may.
+MAX_REQUEST_ID = 1 << 10
+MAX_META = 1 << 20
+MAX_CONTROL = 16 << 20
+# Descriptors in one message: the kernel's SCM_MAX_FD.
+MAX_DESCRIPTORS = 253
+
+
+class FrameError(Exception):
+    """The peer broke the protocol; the connection is of no use any more."""
+
+
+class Call(NamedTuple):
+    """A decoded CALL frame; meta and body point into the frame's buffer."""
+
+    function: int
+    request_id: str
+    meta: memoryview
+    body: memoryview
+    deadline: int
+
+
+def call_size(frame: Buffer, max_body: int) -> int:
+    """Return the whole size of the CALL frame that starts in ``frame``.
+
+    ``frame`` holds at least CALL_HEADER.size bytes.
+    """
+    length, kind, _, _, id_len, _, meta_len, _ = CALL_HEADER.unpack_from(frame)
+    size: int = length + LENGTH_SIZE
+    if kind != CALL:
+        raise FrameError("expected a call, got a frame of kind %d" % kind)
+    if id_len > MAX_REQUEST_ID or meta_len > MAX_META:
+        raise FrameError("call with %d bytes of request id and %d of meta is over the limit" % (id_len, meta_len))
+    body = size - CALL_HEADER.size - id_len - meta_len
+    if body < 0:
+        raise FrameError("call of %d bytes is shorter than its parts" % size)
+    if body > max_body:
+        raise FrameError("body of %d bytes is over the limit of %d" % (body, max_body))
+    return size
+
+
+def decode_call(frame: Buffer, max_body: int) -> Call:
+    """Decode one whole CALL frame."""
+    if len(frame) < CALL_HEADER.size:
+        raise FrameError("call of %d bytes is shorter than its header" % len(frame))
+    if call_size(frame, max_body) != len(frame):
+        raise FrameError("call says %d bytes and has %d" % (call_size(frame, max_body), len(frame)))
+    _, _, _, function, id_len, _, meta_len, deadline = CALL_HEADER.unpack_from(frame)
+    view = memoryview(frame)
+    meta_at = CALL_HEADER.size + id_len
+    body_at = meta_at + meta_len
+    return Call(
+        function,
+        str(view[CALL_HEADER.size : meta_at], "utf-8", "replace"),
+        view[meta_at:body_at],
+        view[body_at:],
+        deadline,
+    )
+
+
+def reply_header(
+    outcome: int, content: int, status: int, headers_len: int, body_len: int, start: int, run: int, cpu: int
+) -> bytes:
+    """Encode the fixed part of a REPLY whose headers and body follow."""
+    return REPLY_HEADER.pack(
+        REPLY_HEADER.size - LENGTH_SIZE + headers_len + body_len,
+        REPLY,
+        outcome,
+        content,
+        0,
+        status,
+        0,
+        headers_len,
+        start,
+        run,
+        cpu,
+    )
+
+
+def control(kind: int, payload: bytes) -> bytes:
+    """Encode a frame of a control socket."""
+    return CONTROL_HEADER.pack(CONTROL_HEADER.size - LENGTH_SIZE + len(payload), kind, 0, 0) + payload
+
+
+class ControlDecoder:
+    """Cuts what a control socket delivers into frames."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: Buffer) -> List[Tuple[int, bytes]]:
+        """Take ``data``; return the frames that are complete now, (kind, payload) each."""
+        pending = self._pending
+        pending += data
+        frames = []
+        while len(pending) >= CONTROL_HEADER.size:
+            length, kind, _, _ = CONTROL_HEADER.unpack_from(pending)
+            size = length + LENGTH_SIZE
+            if size < CONTROL_HEADER.size or size > MAX_CONTROL:
+                raise FrameError("control frame of %d bytes" % size)
+            if len(pending) < size:
+                break
+            frames.append((kind, bytes(pending[CONTROL_HEADER.size : size])))
+            del pending[:size]
+        return frames

@@ -1,0 +1,277 @@
+"""The kinds of handler: what each takes, what each may return.
+
+========  =================================  ==========================================
+kind      called as                          takes and returns
+========  =================================  ==========================================
+text      ``handle(req)``                    OpenFaaS: the body as str; str, bytes or None
+event     ``handle(event, context)``         OpenFaaS python3-http: event.body is bytes;
+                                             a dict with statusCode, body, headers, or a value
+lambda    ``handler(event, context)``        AWS Lambda: a JSON value in, a JSON value out
+lambda1   ``handler(event)``                 the same without a context
+========  =================================  ==========================================
+
+Anything else that a ``text`` or ``event`` handler returns is sent as JSON.
+"""
+
+import json
+import os
+import time
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+from chiron_host import frames
+
+TEXT = "text"
+EVENT = "event"
+LAMBDA = "lambda"
+LAMBDA1 = "lambda1"
+KINDS = (TEXT, EVENT, LAMBDA, LAMBDA1)
+
+
+class BadInput(Exception):
+    """The call's body is not what this kind of handler takes."""
+
+
+class BadResult(Exception):
+    """The handler returned what cannot be sent."""
+
+
+class Result(NamedTuple):
+    """What a handler returned, as bytes."""
+
+    content: int
+    body: bytes
+    status: int = 0
+    # JSON list of [name, value] pairs; empty: none.
+    headers: bytes = b""
+
+
+Handler = Callable[..., Any]
+# Runs one call: decode, call the handler, encode.
+Invoke = Callable[[frames.Call], Result]
+
+_EMPTY = Result(frames.NONE, b"")
+
+_decode_json = json.JSONDecoder().decode
+# NaN and Infinity are not JSON: no other program could read them.
+_encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def to_json(value: Any) -> bytes:
+    """Encode a handler's value; raise BadResult where it is not JSON."""
+    try:
+        text = _encode_json(value)
+    except (TypeError, ValueError, RecursionError) as err:
+        raise BadResult("the handler returned what is not JSON: %s" % err) from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
+        return _encode_ascii(value).encode()
+
+
+def _text(body: memoryview) -> str:
+    try:
+        return str(body, "utf-8")
+    except UnicodeDecodeError as err:
+        raise BadInput("the body is not UTF-8: %s" % err) from None
+
+
+def _value(result: Any) -> Result:
+    if isinstance(result, str):
+        return Result(frames.TEXT, result.encode("utf-8", "backslashreplace"))
+    if result is None:
+        return _EMPTY
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return Result(frames.BINARY, bytes(result))
+    return Result(frames.JSON, to_json(result))
+
+
+class Headers(Mapping[str, str]):
+    """Request headers; names compare without case, as in HTTP."""
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        self._pairs = dict(pairs)
+        self._lower = {name.lower(): value for name, value in pairs.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._lower[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._lower
+
+    def __repr__(self) -> str:
+        return repr(self._pairs)
+
+
+class Query(Dict[str, str]):
+    """The query's parameters: the first value by name, all of them by getlist."""
+
+    def __init__(self, values: Mapping[str, List[str]]) -> None:
+        super().__init__({name: vs[0] for name, vs in values.items() if vs})
+        self._all = values
+
+    def getlist(self, name: str) -> List[str]:
+        return list(self._all.get(name, ()))
+
+
+class Event:
+    """The request, as OpenFaaS' python3-http template gives it."""
+
+    __slots__ = ("body", "headers", "method", "path", "query")
+
+    def __init__(self, call: frames.Call) -> None:
+        meta: Dict[str, Any] = _decode_json(str(call.meta, "utf-8")) if call.meta else {}
+        self.body = bytes(call.body)
+        self.headers = Headers(meta.get("headers") or {})
+        self.method: str = meta.get("method") or "POST"
+        self.query = Query(meta.get("query") or {})
+        self.path: str = meta.get("path") or "/"
+
+
+class EventContext:
+    """The second argument of an OpenFaaS handler."""
+
+    __slots__ = ("hostname",)
+
+    def __init__(self) -> None:
+        self.hostname = os.getenv("HOSTNAME", "localhost")
+
+
+class LambdaContext:
+    """The second argument of an AWS Lambda handler, as far as it means anything here."""
+
+    __slots__ = ("_deadline", "aws_request_id", "function_name", "function_version", "memory_limit_in_mb")
+
+    def __init__(self, function: str, memory: int, request_id: str, deadline: int) -> None:
+        self.function_name = function
+        self.function_version = "$LATEST"
+        self.memory_limit_in_mb = memory
+        self.aws_request_id = request_id
+        self._deadline = deadline
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the call's deadline; a day where it has none."""
+        if not self._deadline:
+            return 24 * 3600 * 1000
+        return max(0, (self._deadline - time.monotonic_ns()) // 1_000_000)
+
+
+def _invoke_text(handler: Handler) -> Invoke:
+    def invoke(call: frames.Call) -> Result:
+        return _value(handler(_text(call.body)))
+
+    return invoke
+
+
+def _invoke_event(handler: Handler) -> Invoke:
+    context = EventContext()
+
+    def invoke(call: frames.Call) -> Result:
+        result = handler(Event(call), context)
+        if isinstance(result, dict) and ("statusCode" in result or "body" in result or "headers" in result):
+            return _response(result)
+        return _value(result)
+
+    return invoke
+
+
+def _response(result: Dict[str, Any]) -> Result:
+    status = result.get("statusCode", 200)
+    if isinstance(status, str) and status.isdigit():
+        status = int(status)
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        raise BadResult("the handler returned statusCode %r: it must be a number from 100 to 599" % (status,))
+    headers = result.get("headers") or {}
+    pairs: List[Tuple[str, str]] = []
+    try:
+        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+            pairs.append((str(name), str(value)))
+    except (TypeError, ValueError):
+        raise BadResult("the handler returned headers that are not names with values") from None
+    value = _value(result.get("body"))
+    return Result(value.content, value.body, status, to_json(pairs) if pairs else b"")
+
+
+def _event_json(body: memoryview) -> Any:
+    if not body:
+        return None
+    try:
+        return _decode_json(_text(body))
+    except ValueError as err:
+        raise BadInput("the body is not JSON: %s" % err) from None
+
+
+def _invoke_lambda(handler: Handler, name: str, memory: int) -> Invoke:
+    def invoke(call: frames.Call) -> Result:
+        context = LambdaContext(name, memory, call.request_id, call.deadline)
+        return Result(frames.JSON, to_json(handler(_event_json(call.body), context)))
+
+    return invoke
+
+
+def _invoke_lambda1(handler: Handler) -> Invoke:
+    def invoke(call: frames.Call) -> Result:
+        return Result(frames.JSON, to_json(handler(_event_json(call.body))))
+
+    return invoke
+
+
+def _takes(handler: Handler) -> Tuple[int, Optional[int]]:
+    """Return how many positional arguments a call must and may give (None: any number)."""
+    # Imported only here: most handlers are told by their code object alone.
+    from inspect import Parameter, signature
+
+    least, most = 0, 0
+    for parameter in signature(handler).parameters.values():
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            return least, None
+        if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
+            most += 1
+            if parameter.default is Parameter.empty:
+                least += 1
+    return least, most
+
+
+def _arity(handler: Handler) -> Tuple[int, Optional[int]]:
+    code = getattr(handler, "__code__", None)
+    if code is not None and not hasattr(handler, "__wrapped__") and not hasattr(handler, "__self__"):
+        if code.co_flags & 0x04:  # *args
+            return code.co_argcount - len(handler.__defaults__ or ()), None  # type: ignore[attr-defined]
+        return code.co_argcount - len(handler.__defaults__ or ()), code.co_argcount  # type: ignore[attr-defined]
+    try:
+        return _takes(handler)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return 0, None
+
+
+def kind_of(symbol: str, handler: Handler) -> str:
+    """Tell a handler's kind by its name and by what it takes; raise TypeError where it fits none."""
+    if not callable(handler):
+        raise TypeError("%s is not a function" % symbol)
+    least, most = _arity(handler)
+    fits = [n for n in (1, 2) if least <= n and (most is None or n <= most)]
+    if not fits:
+        raise TypeError("%s takes %s arguments: a handler takes one or two" % (symbol, least if least > 2 else most))
+    if symbol == "handle":
+        # handle(req, extra=None) is a text handler; handle(*args) gets the pair.
+        return TEXT if fits[0] == 1 and most is not None else EVENT
+    return LAMBDA if 2 in fits else LAMBDA1
+
+
+def invoker(kind: str, handler: Handler, name: str, memory: int) -> Invoke:
+    """Return what runs one call of ``handler``; memory in MiB, for Lambda's context."""
+    if kind == TEXT:
+        return _invoke_text(handler)
+    if kind == EVENT:
+        return _invoke_event(handler)
+    if kind == LAMBDA:
+        return _invoke_lambda(handler, name, memory)
+    if kind == LAMBDA1:
+        return _invoke_lambda1(handler)
+    raise ValueError("unknown kind of handler %r: one of %s" % (kind, ", ".join(KINDS)))

@@ -1,0 +1,210 @@
+"""A worker: a forked process that serves lanes, one thread each.
+
+The main thread serves the first lane, so that a worker of one lane starts no
+thread at all. The last lane to end ends the process, whatever threads the
+handlers left behind.
+"""
+
+import _thread
+import os
+import socket
+from time import perf_counter_ns, thread_time_ns
+from typing import Any, Iterable, List, Optional, Sequence, Set, Tuple
+
+from chiron_host import failures, frames, handlers, streams
+from chiron_host.functions import Function
+
+# What one recv takes: a call that fits costs one system call.
+BUFFER = 1 << 16
+# A reply's body up to this size is copied behind its header and sent at once.
+GATHER = 1 << 16
+
+# Exit statuses of a worker that cannot go on, told apart from a handler's own.
+EXIT_INTERNAL = 70
+EXIT_PROTOCOL = 71
+
+
+def descriptors(ancillary: Iterable[Tuple[int, int, bytes]]) -> List[int]:
+    """Return the file descriptors that came with a message."""
+    fds: List[int] = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            whole = len(data) - len(data) % 4
+            fds += memoryview(data)[:whole].cast("i").tolist()
+    return fds
+
+
+class Worker:
+    """This process, after the fork."""
+
+    def __init__(self, functions: Sequence[Function], max_body: int) -> None:
+        self._functions = functions
+        self._max_body = max_body
+        self._lock = _thread.allocate_lock()
+        self._lanes: Set[socket.socket] = set()
+        self._control_socket: Optional[socket.socket] = None
+        self._is_fork = False
+
+    def run(self, lanes: List[int], control: Optional[int]) -> None:
+        """Serve the lanes until all have ended; then end the process."""
+        os.register_at_fork(after_in_child=self._forked)
+        sockets = [self._adopt(fd) for fd in lanes]
+        for sock in sockets[1:]:
+            _thread.start_new_thread(self._serve, (sock,))
+        if control is not None:
+            self._control_socket = socket.socket(fileno=control)
+            _thread.start_new_thread(self._control, (self._control_socket,))
+        self._serve(sockets[0])
+        # Other lanes go on, and a process lives only as long as its main thread.
+        forever = _thread.allocate_lock()
+        forever.acquire()
+        forever.acquire()
+
+    def _adopt(self, fd: int) -> socket.socket:
+        sock = socket.socket(fileno=fd)
+        with self._lock:
+            self._lanes.add(sock)
+        return sock
+
+    def _forked(self) -> None:
+        """In a process that a handler forked: the lanes belong to its parent."""
+        self._is_fork = True
+        streams.attach(None)
+        for sock in self._lanes:
+            sock.close()
+        if self._control_socket is not None:
+            self._control_socket.close()
+
+    def _control(self, sock: socket.socket) -> None:
+        """Start a thread for each lane that arrives."""
+        decoder = frames.ControlDecoder()
+        fds: List[int] = []
+        while True:
+            try:
+                data, ancillary, _, _ = sock.recvmsg(
+                    4096, socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+                )
+            except OSError:
+                return
+            if not data:
+                return  # no more lanes will come; those at work end by themselves
+            fds += descriptors(ancillary)
+            for kind, _ in decoder.feed(data):
+                if kind == frames.ADD_LANE and fds:
+                    _thread.start_new_thread(self._serve, (self._adopt(fds.pop(0)),))
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            self._loop(sock)
+        except frames.FrameError as err:
+            os.write(2, ("chiron host: %s\n" % err).encode())
+            os._exit(EXIT_PROTOCOL)
+        except OSError:
+            pass  # the agent closed the lane while a reply was on its way
+        except BaseException as err:
+            os.write(2, failures.trace(err).encode())
+            os._exit(EXIT_INTERNAL)
+        if self._is_fork:
+            os._exit(0)  # a handler forked and returned in the child
+        streams.attach(None)
+        with self._lock:
+            self._lanes.discard(sock)
+            last = not self._lanes
+        sock.close()
+        if last:
+            os._exit(0)
+
+    def _loop(self, sock: socket.socket) -> None:
+        buffer = bytearray(BUFFER)
+        view = memoryview(buffer)
+        receive, send = sock.recv_into, sock.sendall
+        functions, max_body = self._functions, self._max_body
+        header_size = frames.CALL_HEADER.size
+        log = streams.CallLog(send)
+        streams.attach(log)
+        while True:
+            got = receive(buffer)
+            if got < header_size:
+                got = fill(sock, view, got, header_size)
+                if got < header_size:
+                    return  # the agent closed the lane
+            size = frames.call_size(buffer, max_body)
+            if got == size:
+                call = frames.decode_call(view[:size], max_body)
+            elif got > size:
+                raise frames.FrameError("%d bytes follow a call of %d: one call at a time" % (got - size, size))
+            else:
+                whole = bytearray(size)
+                whole[:got] = view[:got]
+                if fill(sock, memoryview(whole), got, size) < size:
+                    return
+                call = frames.decode_call(whole, max_body)
+                del whole
+            if call.function >= len(functions):
+                raise frames.FrameError("call of function %d of %d" % (call.function, len(functions)))
+
+            outcome = frames.OK
+            start = perf_counter_ns()
+            cpu = thread_time_ns()
+            try:
+                content, body, status, headers = functions[call.function].invoke(call)
+                if len(body) > max_body:
+                    outcome, body = refuse("the handler returned %d bytes: over the limit of %d" % (len(body), max_body))
+            except handlers.BadInput as err:
+                outcome, (_, body) = frames.BAD_INPUT, refuse(str(err), "BadInput")
+            except handlers.BadResult as err:
+                outcome, body = refuse(str(err))
+            except BaseException as err:
+                outcome, body = frames.RAISED, explain(err)
+            cpu = thread_time_ns() - cpu
+            run = perf_counter_ns() - start
+            del call
+            if outcome != frames.OK:
+                content, status, headers = frames.JSON, 0, b""
+
+            if log.used:
+                log.end()
+            head = frames.reply_header(outcome, content, status, len(headers), len(body), start, run, cpu)
+            if len(body) <= GATHER:
+                send(head + headers + body if headers else head + body)
+            else:
+                send_all(sock, head + headers, body)
+            del body, headers
+
+
+def refuse(text: str, kind: str = "BadResult") -> Tuple[int, bytes]:
+    """Return outcome and body for a result that cannot be sent."""
+    return frames.BAD_RESULT, handlers.to_json({"type": kind, "message": text, "traceback": ""})
+
+
+def explain(err: BaseException) -> bytes:
+    """Return the body of a reply for a handler that raised."""
+    try:
+        return handlers.to_json(
+            {"type": type(err).__name__, "message": failures.message(err), "traceback": failures.trace(err)}
+        )
+    except BaseException:  # out of memory, or an exception that breaks when looked at
+        return handlers.to_json({"type": type(err).__name__, "message": "", "traceback": ""})
+
+
+def fill(sock: socket.socket, view: memoryview, got: int, wanted: int) -> int:
+    """Receive until ``wanted`` bytes are in ``view``; return how many there are (fewer: the end)."""
+    if got == 0:
+        return 0
+    while got < wanted:
+        n = sock.recv_into(view[got:wanted])
+        if n == 0:
+            return got
+        got += n
+    return got
+
+
+def send_all(sock: socket.socket, head: bytes, body: bytes) -> None:
+    """Send both without copying the body."""
+    sent = sock.sendmsg((head, body))
+    if sent < len(head):
+        sock.sendall(head[sent:])
+        sent = len(head)
+    rest: Any = memoryview(body)[sent - len(head) :]
+    if rest:
+        sock.sendall(rest)

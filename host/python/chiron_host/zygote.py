@@ -1,0 +1,230 @@
+"""The zygote: imports the functions once, then forks workers on request.
+
+It stays single-threaded and never runs a handler, so a fork is clean: no lock
+is held by a thread that does not exist in the child, and no page was dirtied
+by a request.
+"""
+
+import errno
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+from chiron_host import environ, frames, functions, parent, streams
+from chiron_host.worker import EXIT_INTERNAL, Worker, descriptors
+
+
+def main(control: int) -> None:
+    """Serve the control socket until it closes; does not return."""
+    os.set_inheritable(control, False)
+    sock = socket.socket(fileno=control)
+    sock.setblocking(True)
+    streams.install()
+    zygote = Zygote(sock)
+    zygote.configure()
+    zygote.loop()
+
+
+class Zygote:
+    """The first process of a host."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._pid = os.getpid()
+        self._decoder = frames.ControlDecoder()
+        self._frames: List[Tuple[int, bytes]] = []
+        self._fds: List[int] = []
+        self._children: Dict[int, int] = {}  # worker id by pid
+        self._functions: List[functions.Function] = []
+        self._max_body = 0
+        self._tie = parent.death_signal()
+        self._cpus = os.sched_getaffinity(0)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    def configure(self) -> None:
+        """Import what the agent names and tell it how that went."""
+        kind, payload = self._next()
+        if kind != frames.CONFIG:
+            raise frames.FrameError("expected the configuration, got a frame of kind %d" % kind)
+        config: Dict[str, Any] = json.loads(payload)
+        self._max_body = config["max_body"]
+        if config.get("cpus"):
+            os.sched_setaffinity(0, config["cpus"])
+            self._cpus = os.sched_getaffinity(0)
+        _add_site(config.get("site_path") or [])
+        loader = functions.Loader()
+        if any(data.get("env") for data in config["functions"]):
+            environ.install()
+        loaded, failed = [], []
+        for data in config["functions"]:
+            try:
+                function = loader.load(functions.Spec(data))
+            except functions.LoadError as err:
+                failed.append({"function": err.function, "message": err.message, "traceback": err.trace})
+                continue
+            self._functions.append(function)
+            loaded.append({"function": function.name, "symbol": function.symbol, "kind": function.kind})
+        # A handler that was imported may have put streams of its own there.
+        gc.collect()
+        gc.freeze()
+        threads = sys.modules["threading"].active_count() if "threading" in sys.modules else 1
+        report = {
+            "pid": self._pid,
+            "version": "%d.%d.%d" % sys.version_info[:3],
+            "functions": loaded,
+            "failed": failed,
+            "threads": threads - 1,
+            "tied": self._tie is not None,
+        }
+        self._send(frames.READY, json.dumps(report).encode())
+
+    def loop(self) -> None:
+        """Fork, reap, report; until the control socket closes."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        if self._tie is not None:
+            # The agent had us killed at its death; from here on we take the workers along.
+            self._tie(signal.SIGTERM)
+        poll = select.poll()
+        poll.register(self._sock.fileno(), select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self._wake_read:
+                    self._reap()
+                    continue
+                kind, payload = self._next()
+                if kind != frames.SPAWN:
+                    raise frames.FrameError("unexpected frame of kind %d" % kind)
+                self._spawn(payload)
+                while self._frames:
+                    kind, payload = self._frames.pop(0)
+                    self._spawn(payload)
+
+    def _next(self) -> Tuple[int, bytes]:
+        while not self._frames:
+            data, ancillary, _, _ = self._sock.recvmsg(
+                1 << 16, socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+            )
+            if not data:
+                self._end()
+            self._fds += descriptors(ancillary)
+            self._frames += self._decoder.feed(data)
+        return self._frames.pop(0)
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        try:
+            self._sock.sendall(frames.control(kind, payload))
+        except OSError:
+            self._end()
+
+    def _spawn(self, payload: bytes) -> None:
+        worker, lanes, flags, cpu, interval, data_limit = frames.SPAWN_PAYLOAD.unpack(payload)
+        count = lanes + (1 if flags & frames.SPAWN_CONTROL else 0)
+        if lanes < 1 or count > len(self._fds):
+            raise frames.FrameError("spawn of %d lanes came with %d descriptors" % (lanes, len(self._fds)))
+        fds, self._fds = self._fds[:count], self._fds[count:]
+        if cpu >= 0 and cpu not in self._cpus:
+            pid, number = 0, errno.EINVAL
+        else:
+            try:
+                pid, number = os.fork(), 0
+            except OSError as err:
+                pid, number = 0, err.errno or errno.EAGAIN
+            if pid == 0 and number == 0:
+                self._child(fds, bool(flags & frames.SPAWN_CONTROL), cpu, interval, data_limit)
+        for fd in fds:
+            os.close(fd)
+        if pid:
+            self._children[pid] = worker
+            try:
+                os.setpgid(pid, pid)  # here too: whoever comes first
+            except OSError:
+                pass
+        self._send(frames.SPAWNED, frames.SPAWNED_PAYLOAD.pack(worker, pid, number))
+
+    def _child(self, fds: List[int], has_control: bool, cpu: int, interval: int, data_limit: int) -> None:
+        """Become a worker; does not return."""
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            parent.die_with(self._pid, self._tie)
+            # A group of its own: what a handler starts is killed with it.
+            os.setpgid(0, 0)
+            self._sock.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            if cpu >= 0:
+                os.sched_setaffinity(0, (cpu,))
+            if interval:
+                sys.setswitchinterval(interval / 1e6)
+            if data_limit:
+                import resource
+
+                resource.setrlimit(resource.RLIMIT_DATA, (data_limit, data_limit))
+            control: Optional[int] = fds.pop(0) if has_control else None
+            Worker(self._functions, self._max_body).run(fds, control)
+        except BaseException as err:
+            from chiron_host import failures
+
+            os.write(2, failures.trace(err).encode())
+        os._exit(EXIT_INTERNAL)
+
+    def _reap(self) -> None:
+        try:
+            while os.read(self._wake_read, 512):
+                pass
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            pid = ended.si_pid
+            # While it is a zombie, its number cannot be another's: the group
+            # is surely what its handlers left running.
+            _kill_group(pid)
+            _, status = os.waitpid(pid, 0)
+            worker = self._children.pop(pid, None)
+            if worker is not None:
+                self._send(frames.EXITED, frames.EXITED_PAYLOAD.pack(worker, pid, status))
+
+    def _end(self) -> None:
+        for pid in self._children:
+            _kill_group(pid)
+        os._exit(0)
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        try:
+            os.kill(pid, signal.SIGKILL)  # not yet a group of its own
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def _add_site(folders: List[str]) -> None:
+    """Put the functions' requirements before what the interpreter has, .pth files included."""
+    if not folders:
+        return
+    import site
+
+    before = list(sys.path)
+    for folder in folders:
+        site.addsitedir(folder)
+    sys.path[:] = [p for p in sys.path if p not in before] + before
