@@ -41,7 +41,8 @@ type ManifestFunction struct {
 	// Symbol as in workflow.Function; empty: found by the host.
 	Symbol string            `json:"symbol,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
-	// Timeout of one call, in Go's duration form in the file ("30s").
+	// Timeout of one call, in Go's duration form in the file ("timeout": "30s").
 	Timeout time.Duration `json:"-"`
-	Memory  int64         `json:"memory,omitempty"`
+	// Memory limit in bytes; 0: none.
+	Memory int64 `json:"memory,omitempty"`
 }

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Bounds of the interpreter's switch interval: CPython keeps it in whole
+// microseconds (sys.setswitchinterval), and a longer one than a second starves
+// every other thread of the process for longer than any objective.
+const (
+	minSwitchInterval = time.Microsecond
+	maxSwitchInterval = time.Second
+)
+
+// maxCPUs of a wrap: far over any machine.
+const maxCPUs = 1 << 16
+
+// dnsLabel is RFC 1123's: names of wraps become names of containers, of folders
+// and of hosts.
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// shape checks what can be checked without the workflow: names, modes, CPUs,
+// that no task is placed twice. It reports all faults, joined.
+func (p *Plan) shape() error {
+	var faults []error
+	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if len(p.Wraps) == 0 {
+		add("the plan has no wraps: it needs at least one")
+	}
+	names := map[string]bool{}
+	placed := map[string]string{}
+	for i, w := range p.Wraps {
+		switch {
+		case !dnsLabel.MatchString(w.Name):
+			add("wrap %d: the name %q is not a DNS label: use at most 63 of a-z, 0-9 and -, as in \"wrap-1\"", i+1, w.Name)
+		case names[w.Name]:
+			add("wrap %d: the name %q is taken: wraps need names of their own", i+1, w.Name)
+		}
+		names[w.Name] = true
+		if w.CPUs < 1 || w.CPUs > maxCPUs {
+			add("wrap %q: %d CPUs: it must have 1 to %d", w.Name, w.CPUs, maxCPUs)
+		}
+		if w.Memory < 0 {
+			add("wrap %q: a memory limit of %d bytes: it cannot be negative (0 means none)", w.Name, w.Memory)
+		}
+		if len(w.Processes) == 0 {
+			add("wrap %q has no processes: remove it", w.Name)
+		}
+		for k, process := range w.Processes {
+			here := fmt.Sprintf("wrap %q: process %d", w.Name, k+1)
+			for _, err := range process.faults(w.CPUs) {
+				add("%s: %w", here, err)
+			}
+			for _, task := range process.Tasks {
+				if task == "" {
+					add("%s: a task has no name", here)
+				} else if other, ok := placed[task]; ok {
+					add("%s: task %q is in %s already: place it once", here, task, other)
+				} else {
+					placed[task] = here
+				}
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (process Process) faults(cpus int) []error {
+	var faults []error
+	if process.Mode != Pool && process.Mode != Fork {
+		faults = append(faults, fmt.Errorf("unknown mode %q: it must be %q or %q", process.Mode, Pool, Fork))
+	}
+	if process.CPU != Unpinned && (process.CPU < 0 || process.CPU >= cpus) {
+		faults = append(faults, fmt.Errorf("it is pinned to CPU %d of a wrap that has CPUs 0 to %d", process.CPU, cpus-1))
+	}
+	if d := process.SwitchInterval; d != 0 && (d < minSwitchInterval || d > maxSwitchInterval) {
+		faults = append(faults, fmt.Errorf("a switch interval of %v: it must be between %v and %v, or 0 for the interpreter's own", d, minSwitchInterval, maxSwitchInterval))
+	}
+	if len(process.Tasks) == 0 {
+		faults = append(faults, errors.New("it has no tasks: remove it"))
+	}
+	return faults
+}
