@@ -45,6 +45,9 @@ type Call struct {
 	// Run is the handler's wall time, CPU its thread's CPU time.
 	Run time.Duration
 	CPU time.Duration
+	// Cold marks a first call in its process: only the files that it writes
+	// count.
+	Cold bool
 }
 
 // Untraced are the means of the warm runs without a tracer.
@@ -55,12 +58,16 @@ type Untraced struct {
 
 // Observation is what a Tracer saw.
 type Observation struct {
-	// Runs holds for each call its segments in order: as long as the tracer saw
-	// them, its own cost taken off as well as it can tell. Runs of one function
-	// need not agree.
+	// Runs holds for each call that was not cold its segments in order: as long
+	// as the tracer saw them, its own cost taken off as well as it can tell.
+	// Runs of one function need not agree; runs that the tracer missed are left
+	// out.
 	Runs [][]Segment
 	// Resolution is the length under which a segment says nothing.
 	Resolution time.Duration
+	// Complete: every call that can block was seen, so that time off the CPU
+	// that no segment explains was not spent waiting in one.
+	Complete bool
 	// Files written by the calls, absolute, sorted.
 	Files []string
 	// Notes for the profile's reader.
@@ -73,4 +80,7 @@ type Segment struct {
 	// Cause of a Block: the system call; empty where unknown.
 	Cause string
 	Took  time.Duration
+	// Partly marks a Block whose call may have worked on the CPU for all or
+	// part of the time, such as a read from the page cache.
+	Partly bool
 }

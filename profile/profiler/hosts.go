@@ -1,0 +1,105 @@
+package profiler
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// functionHost is the host of one function, alone in it.
+type functionHost struct {
+	function    *workflow.Function
+	interpreter host.Interpreter
+	zygote      *host.Zygote
+}
+
+// hostOf starts a function's host, or returns the one that runs.
+func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error) {
+	if h, ok := s.hosts[name]; ok {
+		return h, nil
+	}
+	f, ok := s.options.Project.Functions[name]
+	if !ok {
+		return nil, fmt.Errorf("the project has no function of that name")
+	}
+	asked := [2]string{f.Lang, f.Runtime}
+	interpreter, ok := s.interpreters[asked]
+	if !ok {
+		var err error
+		if interpreter, err = host.FindInterpreter(ctx, f.Lang, f.Runtime); err != nil {
+			return nil, err
+		}
+		s.interpreters[asked] = interpreter
+	}
+	zygote, err := host.Start(ctx, s.spec(interpreter, s.options.SitePath[name], host.Function{
+		Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	h := &functionHost{function: f, interpreter: interpreter, zygote: zygote}
+	s.hosts[name] = h
+	return h, nil
+}
+
+func (s *session) spec(interpreter host.Interpreter, site []string, f host.Function) host.Spec {
+	return host.Spec{
+		Dir:           s.dir,
+		Program:       s.program(),
+		Interpreter:   interpreter.Path,
+		Functions:     []host.Function{f},
+		SitePath:      site,
+		WorkDir:       s.workDir(),
+		BytecodeCache: s.options.BytecodeCache,
+		StopGrace:     500 * time.Millisecond,
+	}
+}
+
+// worker forks one worker with one lane, which its main thread serves.
+func (h *functionHost) worker(ctx context.Context) (*host.Worker, error) {
+	w, err := h.zygote.Spawn(ctx, host.WorkerOptions{CPU: host.AnyCPU, Lanes: 1})
+	if err != nil {
+		return nil, err
+	}
+	if w.Pid() == 0 {
+		<-w.Done()
+		return nil, w.Err()
+	}
+	return w, nil
+}
+
+// bareRSS is the peak resident set of a worker whose function does nothing:
+// what the interpreter and the host need by themselves.
+func (s *session) bareRSS(ctx context.Context, interpreter host.Interpreter) (int64, error) {
+	if rss, ok := s.bare[interpreter.Path]; ok {
+		return rss, nil
+	}
+	const name = "nothing"
+	file := filepath.Join(s.dir, name+".py")
+	if err := os.WriteFile(file, []byte("def handle(req):\n    return req\n"), 0o644); err != nil {
+		return 0, err
+	}
+	zygote, err := host.Start(ctx, s.spec(interpreter, nil, host.Function{Name: name, File: file}))
+	if err != nil {
+		return 0, err
+	}
+	defer zygote.Close()
+	w, err := (&functionHost{zygote: zygote}).worker(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := w.Call(ctx, host.Call{Function: name, Body: []byte("{}")}); err != nil {
+		return 0, err
+	}
+	rss, err := peakRSS(w.Pid())
+	if err != nil {
+		return 0, err
+	}
+	s.bare[interpreter.Path] = rss
+	return rss, nil
+}

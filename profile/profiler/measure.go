@@ -1,0 +1,286 @@
+package profiler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/portable"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+const (
+	// warmUps are made between the cold call and the first that counts.
+	warmUps = 3
+	// tracedRuns that count; one more comes first, cold, for the files that
+	// only a first call writes.
+	tracedRuns = 10
+	// Shares of the budget: warm-up and the traced runs; the rest is for runs
+	// without a tracer.
+	warmUpShare = 0.1
+	tracedShare = 0.3
+	// queueWorthNoting and queueFloor: time in the queue for a CPU that is
+	// less than this part of the wall time, or than this, is the kernel's
+	// ordinary wake-up.
+	queueWorthNoting = 0.01
+	queueFloor       = 50 * time.Microsecond
+)
+
+// subject is one function with one input in the course of being measured.
+type subject struct {
+	session *session
+	host    *functionHost
+	state   *workflow.State
+	input   json.RawMessage
+	begun   time.Time
+
+	walls, cpus []time.Duration // of the runs that count, in order
+	queued      time.Duration   // over them
+}
+
+func (s *session) measure(ctx context.Context, state *workflow.State, input json.RawMessage) (*measurement, error) {
+	s.report(state, Progress{Phase: PhaseStart})
+	fail := func(err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &Error{Function: state.Function, State: state.Name, Err: err}
+	}
+	h, err := s.hostOf(ctx, state.Function)
+	if err != nil {
+		return nil, fail(err)
+	}
+	bare, err := s.bareRSS(ctx, h.interpreter)
+	if err != nil {
+		return nil, fail(fmt.Errorf("start a host without functions: %w", err))
+	}
+	m := &subject{session: s, host: h, state: state, input: input}
+	worker, err := h.worker(ctx)
+	if err != nil {
+		return nil, fail(err)
+	}
+	defer worker.Close()
+	m.begun = time.Now()
+	s.report(state, Progress{Phase: PhaseCold})
+	cold, err := m.call(ctx, worker)
+	if err != nil {
+		return nil, err
+	}
+	// What a reply holds may be reused for the next one.
+	output := slices.Clone(cold.Body)
+	f := profile.Function{
+		Name: state.Function, Tasks: []string{state.Name},
+		Lang: h.function.Lang, Version: h.interpreter.Version, Tracer: s.tracer.Name(),
+		Cold: cold.Run, InputBytes: len(input), OutputBytes: len(output),
+		Notes: slices.Clone(s.notes),
+	}
+	if err := m.warmUp(ctx, worker); err != nil {
+		return nil, err
+	}
+	// Half before the traced runs, half after: a machine that becomes slower
+	// or faster meanwhile does so for both.
+	if err := m.runs(ctx, worker, s.options.Runs/2); err != nil {
+		return nil, err
+	}
+	seen, err := m.traced(ctx, &f)
+	if err != nil {
+		return nil, err
+	}
+	// The tracer's runs were elsewhere: get warm again.
+	if _, err := m.call(ctx, worker); err != nil {
+		return nil, err
+	}
+	if err := m.runs(ctx, worker, s.options.Runs); err != nil {
+		return nil, err
+	}
+	m.summarise(&f)
+	if f.PeakRSS, err = peakRSS(worker.Pid()); err != nil {
+		return nil, fail(err)
+	}
+	f.AddedRSS = max(0, f.PeakRSS-bare)
+	m.interpret(seen, &f)
+	return &measurement{function: f, output: output}, nil
+}
+
+// call calls the function once; its error is an *Error.
+func (m *subject) call(ctx context.Context, w *host.Worker) (host.Reply, error) {
+	timeout := m.host.function.Timeout
+	c := host.Call{Function: m.state.Function, Body: m.input, RequestID: "profile"}
+	if timeout > 0 {
+		c.Deadline = time.Now().Add(timeout)
+	}
+	reply, err := w.Call(ctx, c)
+	if err == nil {
+		return reply, nil
+	}
+	if ctx.Err() != nil {
+		return reply, context.Cause(ctx)
+	}
+	e := &Error{Function: m.state.Function, State: m.state.Name, Err: err}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.Timeout = timeout
+	}
+	return reply, e
+}
+
+// within says whether less than a share of the budget is spent since a moment.
+func (m *subject) within(since time.Time, share float64) bool {
+	return float64(time.Since(since)) < share*float64(m.session.options.Budget)
+}
+
+func (m *subject) warmUp(ctx context.Context, w *host.Worker) error {
+	begin := time.Now()
+	for n := 0; n < warmUps && (n == 0 || m.within(begin, warmUpShare)); n++ {
+		if _, err := m.call(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runs makes runs that count until there are as many as wanted and, where that
+// is all of them, until the mean is known; less where the budget ends.
+func (m *subject) runs(ctx context.Context, w *host.Worker, wanted int) error {
+	all := wanted >= m.session.options.Runs
+	most := m.session.options.Runs * maxRunsFactor
+	fewest := fewestRuns
+	if !all {
+		fewest = 1
+	}
+	var spent time.Duration // in the handler
+	for _, d := range m.walls {
+		spent += d
+	}
+	before := queued(w.Pid())
+	defer func() { m.queued += max(0, queued(w.Pid())-before) }()
+	for {
+		n := len(m.walls)
+		known := !all || profile.NewStat(m.walls).MeanError(n) <= TargetError
+		switch {
+		case n >= wanted && known, n >= most && (spent >= shortRuns || n >= mostRuns):
+			return nil
+		case n >= fewest && !m.within(m.begun, m.share(all)):
+			return nil
+		}
+		reply, err := m.call(ctx, w)
+		if err != nil {
+			return err
+		}
+		m.walls = append(m.walls, reply.Run)
+		spent += reply.Run
+		m.cpus = append(m.cpus, reply.CPU)
+		m.session.report(m.state, Progress{
+			Phase: PhaseRuns, Runs: len(m.walls), MeanError: profile.NewStat(m.walls).MeanError(len(m.walls)),
+		})
+	}
+}
+
+// share of the budget that may be spent by the end of the runs: of all of
+// them, or of those before the traced ones.
+func (m *subject) share(all bool) float64 {
+	if all {
+		return 1
+	}
+	return (1-tracedShare-warmUpShare)/2 + warmUpShare
+}
+
+// traced makes traced runs in a worker of their own, so that what a tracer
+// leaves behind in a process does not touch the others. A tracer that cannot
+// cut them is replaced by the portable one, unless it was asked for by name.
+func (m *subject) traced(ctx context.Context, f *profile.Function) (*profile.Observation, error) {
+	s := m.session
+	seen, err := m.tracedWith(ctx, s.tracer, f)
+	var failed *Error
+	if err == nil || errors.As(err, &failed) || ctx.Err() != nil {
+		return seen, err
+	}
+	if s.options.Tracer != "" || s.tracer.Name() == portable.Name {
+		return nil, &Error{Function: m.state.Function, State: m.state.Name, Err: err}
+	}
+	f.Notes = append(f.Notes, fmt.Sprintf("not traced with %s: %v", s.tracer.Name(), err))
+	f.Tracer = portable.Name
+	if seen, err = m.tracedWith(ctx, portable.Tracer{}, f); err != nil && !errors.As(err, &failed) && ctx.Err() == nil {
+		err = &Error{Function: m.state.Function, State: m.state.Name, Err: err}
+	}
+	return seen, err
+}
+
+func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *profile.Function) (*profile.Observation, error) {
+	worker, err := m.host.worker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer worker.Close()
+	pid := worker.Pid()
+	// One lane, so the main thread serves it, whose number is the process'.
+	trace, err := tracer.Start(ctx, profile.Target{PID: pid, TID: pid, Dir: m.session.workDir()})
+	if err != nil {
+		return nil, err
+	}
+	defer trace.Abort()
+	var calls []profile.Call
+	var total time.Duration
+	begin := time.Now()
+	for n := 0; n <= tracedRuns && (n < 2 || m.within(begin, tracedShare)); n++ {
+		at := time.Now()
+		reply, err := m.call(ctx, worker)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, profile.Call{Start: at.Add(reply.Start), Run: reply.Run, CPU: reply.CPU, Cold: n == 0})
+		if n > 0 {
+			total += reply.Run
+		}
+		m.session.report(m.state, Progress{Phase: PhaseTraced, Runs: n})
+	}
+	now := profile.NewStat(m.walls)
+	seen, err := trace.Stop(ctx, calls, profile.Untraced{Wall: now.Mean, CPU: profile.NewStat(m.cpus).Mean})
+	if err != nil {
+		return nil, err
+	}
+	if now.Mean > 0 {
+		f.Slowdown = math.Round(float64(total)/float64(len(calls)-1)/float64(now.Mean)*1000) / 1000
+	}
+	return seen, nil
+}
+
+func (m *subject) summarise(f *profile.Function) {
+	n := len(m.walls)
+	f.Runs = n
+	f.Wall = profile.NewStat(m.walls)
+	f.CPU = profile.NewStat(m.cpus)
+	if wait := m.queued / time.Duration(n); wait > queueFloor && float64(wait) > queueWorthNoting*float64(f.Wall.Mean) {
+		f.RunQueue = min(wait, max(0, f.Wall.Mean-f.CPU.Mean))
+		f.Notes = append(f.Notes, fmt.Sprintf("it waited for a CPU for %.0f %% of its time: other programs were running",
+			100*float64(f.RunQueue)/float64(f.Wall.Mean)))
+	}
+	if n < m.session.options.Runs {
+		f.Notes = append(f.Notes, fmt.Sprintf("only %d runs: more would take longer than the budget of %v", n, m.session.options.Budget))
+	}
+	if e := f.Wall.MeanError(n); e > TargetError {
+		f.Notes = append(f.Notes, fmt.Sprintf("its mean is known only within ±%.0f %% after %d runs", math.Ceil(100*e), n))
+	}
+}
+
+// interpret fills in what the tracer saw.
+func (m *subject) interpret(seen *profile.Observation, f *profile.Function) {
+	periods, notes := buildPeriods(seen, totals{wall: f.Wall, cpu: f.CPU.Mean, queued: f.RunQueue})
+	f.Periods = periods
+	for _, name := range seen.Files {
+		if inside, ok := strings.CutPrefix(name, m.session.workDir()+"/"); ok {
+			name = filepath.Clean(inside)
+		}
+		f.Files = append(f.Files, name)
+	}
+	slices.Sort(f.Files)
+	f.Notes = append(f.Notes, seen.Notes...)
+	f.Notes = append(f.Notes, notes...)
+}

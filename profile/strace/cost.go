@@ -1,0 +1,81 @@
+package strace
+
+import (
+	"slices"
+	"time"
+)
+
+// cost is what strace adds to one system call of the traced thread.
+type cost struct {
+	// inside lies between the two time stamps that strace takes: from the
+	// thread's stop at the call's entry to the one at its exit.
+	inside time.Duration
+	// outside lies before the first and after the second: it is part of the
+	// gaps between calls.
+	outside time.Duration
+}
+
+// gapsForBound is how many gaps between calls tell what the shortest are.
+const gapsForBound = 8
+
+// costOf finds the cost from the session itself, so that it is that of this
+// machine in this minute. inside is what calls that only read something take,
+// all of which is strace's (alone they take under 1 µs). inside and outside
+// together are what traced runs take longer than untraced ones, per call;
+// where the runs make few calls that figure is mostly noise, so outside is also
+// bounded by the shortest gaps between calls, which hold it whole.
+func costOf(runs []run, traced, untraced time.Duration) cost {
+	var reads, gaps []time.Duration
+	calls := 0
+	for _, r := range runs {
+		at := r.start
+		reads = append(reads, r.clocks...)
+		for i := range r.calls {
+			c := &r.calls[i]
+			calls++
+			gaps = append(gaps, c.start-at)
+			at = c.end()
+			if onlyReads(c.name) {
+				reads = append(reads, c.took)
+			}
+		}
+		gaps = append(gaps, r.end-at)
+	}
+	if calls == 0 {
+		return cost{}
+	}
+	var k cost
+	if len(reads) > 0 {
+		k.inside = quantile(reads, 50)
+	}
+	excess := time.Duration(max(0, int64(traced-untraced))) * time.Duration(len(runs)) / time.Duration(calls)
+	k.inside = min(k.inside, excess)
+	k.outside = excess - k.inside
+	if len(gaps) >= gapsForBound {
+		k.outside = min(k.outside, max(0, quantile(gaps, 10)))
+	} else {
+		k.outside = min(k.outside, maxOutside)
+	}
+	return k
+}
+
+// maxOutside bounds cost.outside where there are too few gaps to do so: a few
+// switches between two processes.
+const maxOutside = 100 * time.Microsecond
+
+// onlyReads says whether a call does next to nothing: it looks something up in
+// the kernel's memory.
+func onlyReads(name string) bool {
+	switch name {
+	case "clock_gettime", "lseek", "fstat", "newfstatat", "ioctl", "getpid", "gettid", "getuid", "geteuid",
+		"getsockname", "getsockopt", "rt_sigprocmask", "rt_sigaction", "sched_getaffinity", "getcwd":
+		return true
+	}
+	return false
+}
+
+// quantile is the nearest-rank one; it sorts its argument.
+func quantile(d []time.Duration, percent int) time.Duration {
+	slices.Sort(d)
+	return d[max((percent*len(d)+99)/100, 1)-1]
+}
