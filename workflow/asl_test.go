@@ -163,7 +163,7 @@ func TestASLVectors(t *testing.T) {
 func runContextVector(t *testing.T, v vector, d *Definition) {
 	s := d.States[d.StartAt]
 	f := flow{state: s.Name, context: v.Context}
-	got, err := f.selectPath("InputPath", s.InputPath, v.Input)
+	got, err := f.input(s, v.Input)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,7 +35,8 @@ type ContextObject struct {
 const contextTime = "2006-01-02T15:04:05.000Z"
 
 // MarshalJSON has AWS' shape: Execution, State and StateMachine. RoleArn is
-// always empty and RedriveCount always 0: Chiron has neither.
+// always empty and RedriveCount always 0: Chiron has neither. An input that is
+// text and no JSON is shown as a string.
 func (c *ContextObject) MarshalJSON() ([]byte, error) {
 	type execution struct {
 		ID           string `json:"Id"`
@@ -61,8 +63,11 @@ func (c *ContextObject) MarshalJSON() ([]byte, error) {
 		name = e.ID
 	}
 	input := e.Input
-	if len(input) == 0 {
+	switch {
+	case len(input) == 0:
 		input = json.RawMessage("null")
+	case !validJSON(input):
+		input = appendJSONString(nil, strings.ToValidUTF8(string(input), "\uFFFD"))
 	}
 	data, err := json.Marshal(struct {
 		Execution    execution

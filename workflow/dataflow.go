@@ -11,15 +11,8 @@ import (
 //
 // Errors are *Failure, named States.Runtime.
 func (s *State) EffectiveInput(raw json.RawMessage, c *ContextObject) (json.RawMessage, error) {
-	if s.Parameters == nil && s.InputPath.IsIdentity() {
-		return raw, nil
-	}
 	f := flow{state: s.Name, object: c}
-	in, err := f.selectPath("InputPath", s.InputPath, raw)
-	if err != nil || s.Parameters == nil {
-		return in, err
-	}
-	return f.render(s.Parameters, in)
+	return f.input(s, raw)
 }
 
 // EffectiveOutput puts a result into the state's raw input by ResultPath and
@@ -29,38 +22,60 @@ func (s *State) EffectiveInput(raw json.RawMessage, c *ContextObject) (json.RawM
 // Errors are *Failure, named States.ResultPathMatchFailure or States.Runtime.
 func (s *State) EffectiveOutput(raw, result json.RawMessage, c *ContextObject) (json.RawMessage, error) {
 	f := flow{state: s.Name, object: c}
-	out := result
-	switch {
-	case s.ResultPath.Null:
-		out = raw
-	case !s.ResultPath.IsIdentity():
-		var err error
-		if out, err = f.place(s.ResultPath, raw, result); err != nil {
-			return nil, err
-		}
-	}
-	if s.OutputPath.IsIdentity() {
-		return out, nil
-	}
-	return f.selectPath("OutputPath", s.OutputPath, out)
+	return f.output(s, raw, result)
 }
 
-// flow is the data flow of one state.
+// flow is the data flow of one state in one run.
 type flow struct {
 	state  string
 	object *ContextObject
 	// context is object as JSON, once asked for.
 	context json.RawMessage
+	// rawValid: the raw input has been checked to be JSON.
+	rawValid bool
+}
+
+func (f *flow) input(s *State, raw json.RawMessage) (json.RawMessage, error) {
+	in, err := f.selectPath("InputPath", s.InputPath, raw, &f.rawValid)
+	if err != nil || s.Parameters == nil {
+		return in, err
+	}
+	valid := f.rawValid || !s.InputPath.IsIdentity() // what a path selects is JSON
+	out, err := f.render(s.Parameters, in, &valid)
+	f.rawValid = f.rawValid || valid && s.InputPath.IsIdentity()
+	return out, err
+}
+
+func (f *flow) output(s *State, raw, result json.RawMessage) (json.RawMessage, error) {
+	out, valid := result, false
+	switch {
+	case s.ResultPath.Null:
+		out, valid = raw, f.rawValid
+	case !s.ResultPath.IsIdentity():
+		var err error
+		if out, err = f.place(s.ResultPath, raw, result); err != nil {
+			return nil, err
+		}
+		valid = true
+	}
+	return f.selectPath("OutputPath", s.OutputPath, out, &valid)
 }
 
 func (f *flow) fail(name, format string, args ...any) error {
 	return &Failure{Name: name, State: f.state, Cause: fmt.Sprintf(format, args...)}
 }
 
-// data returns the JSON that a path reads.
-func (f *flow) data(p Path, raw json.RawMessage, what string) (json.RawMessage, error) {
+// data returns the JSON that a path reads. valid says whether raw is known to
+// be JSON, and afterwards it is.
+func (f *flow) data(p Path, raw json.RawMessage, what string, valid *bool) (json.RawMessage, error) {
 	if !p.IsContext() {
-		return raw, f.mustBeJSON(raw, what)
+		if !*valid {
+			if err := f.mustBeJSON(raw, what); err != nil {
+				return nil, err
+			}
+			*valid = true
+		}
+		return raw, nil
 	}
 	if f.context == nil {
 		if f.object == nil {
@@ -74,7 +89,7 @@ func (f *flow) data(p Path, raw json.RawMessage, what string) (json.RawMessage, 
 	return f.context, nil
 }
 
-func (f *flow) selectPath(name string, p Path, raw json.RawMessage) (json.RawMessage, error) {
+func (f *flow) selectPath(name string, p Path, raw json.RawMessage, valid *bool) (json.RawMessage, error) {
 	switch {
 	case p.Null:
 		return json.RawMessage("{}"), nil
@@ -85,7 +100,7 @@ func (f *flow) selectPath(name string, p Path, raw json.RawMessage) (json.RawMes
 	if name == "OutputPath" {
 		what = "the state's output"
 	}
-	data, err := f.data(p, raw, what)
+	data, err := f.data(p, raw, what, valid)
 	if err != nil {
 		return nil, err
 	}
@@ -100,26 +115,22 @@ func (f *flow) selectPath(name string, p Path, raw json.RawMessage) (json.RawMes
 	return value, nil
 }
 
-func (f *flow) render(t *Template, in json.RawMessage) (json.RawMessage, error) {
+func (f *flow) render(t *Template, in json.RawMessage, valid *bool) (json.RawMessage, error) {
 	segments, err := t.compiled()
 	if err != nil {
 		return nil, f.fail(ErrRuntime, "Parameters: %v", err)
 	}
 	size := 0
 	values := make([]json.RawMessage, len(segments))
-	checked := false
 	for i := range segments {
 		s := &segments[i]
 		size += len(s.text)
 		if s.key == "" {
 			continue
 		}
-		data := in
-		if s.path.IsContext() || !checked {
-			if data, err = f.data(s.path, in, "the state's input"); err != nil {
-				return nil, err
-			}
-			checked = checked || !s.path.IsContext()
+		data, err := f.data(s.path, in, "the state's input", valid)
+		if err != nil {
+			return nil, err
 		}
 		if values[i], err = selectSteps(data, s.path.steps); err != nil {
 			return nil, f.fail(ErrRuntime, "Parameters: %q: %q: %v in %s", s.key, s.path.Text, err, excerpt(data))
@@ -138,8 +149,10 @@ func (f *flow) place(p Path, raw, result json.RawMessage) (json.RawMessage, erro
 	if err := f.mustBeJSON(result, "the state's result"); err != nil {
 		return nil, err
 	}
-	if err := f.mustBeJSON(raw, "the state's input"); err != nil {
-		return nil, err
+	if !f.rawValid {
+		if err := f.mustBeJSON(raw, "the state's input"); err != nil {
+			return nil, err
+		}
 	}
 	steps, err := p.compiled()
 	if err != nil {
@@ -153,7 +166,7 @@ func (f *flow) place(p Path, raw, result json.RawMessage) (json.RawMessage, erro
 }
 
 func (f *flow) mustBeJSON(data json.RawMessage, what string) error {
-	if json.Valid(data) {
+	if validJSON(data) {
 		return nil
 	}
 	return f.fail(ErrRuntime, "%s is not JSON, and must be here: %s", what, excerpt(data))

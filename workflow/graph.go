@@ -8,7 +8,7 @@ import (
 // successors are the states that may follow s in its Definition. Graph checks
 // use nothing else, so that a state with several ways out needs no other code.
 func (s *State) successors() []string {
-	if s.Next == "" || s.End {
+	if s.Next == "" {
 		return nil
 	}
 	return []string{s.Next}
@@ -16,9 +16,7 @@ func (s *State) successors() []string {
 
 // checkGraph checks one Definition: where it starts, that every Next exists,
 // that every state can be reached, and that no state leads back to itself.
-// Where a state could not be read (complete is false), what is reached is
-// unknown and not judged.
-func (p *parser) checkGraph(d *Definition, startAt *node, complete bool) {
+func (p *parser) checkGraph(d *Definition, startAt *node) {
 	started := false
 	switch _, ok := d.States[d.StartAt]; {
 	case startAt == nil:
@@ -33,13 +31,12 @@ func (p *parser) checkGraph(d *Definition, startAt *node, complete bool) {
 		s := d.States[name]
 		for _, next := range s.successors() {
 			if _, ok := d.States[next]; !ok {
-				complete = false
 				p.faults.add(s.NextPos, s.Name, fmt.Sprintf("Next names no state: %q", next), p.nearState(d, next, s.Name))
 			}
 		}
 	}
 	p.checkCycles(d)
-	if started && complete {
+	if started {
 		p.checkReached(d)
 	}
 }
@@ -58,10 +55,20 @@ func (p *parser) nearState(d *Definition, name, self string) string {
 	return hints(didYouMean(name, others), listed("states here", others))
 }
 
+// checkReached judges nothing where a reached state has a fault that hides
+// where it leads.
 func (p *parser) checkReached(d *Definition) {
 	reached := map[string]bool{d.StartAt: true}
 	for queue := []string{d.StartAt}; len(queue) > 0; queue = queue[1:] {
-		for _, next := range d.States[queue[0]].successors() {
+		s := d.States[queue[0]]
+		successors := s.successors()
+		if k, _ := kindOf(s.Type); !k.terminal && s.End == (len(successors) > 0) {
+			return // goes on and ends, or neither; or its type is unknown
+		}
+		for _, next := range successors {
+			if _, ok := d.States[next]; !ok {
+				return
+			}
 			if !reached[next] {
 				reached[next] = true
 				queue = append(queue, next)

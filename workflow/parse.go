@@ -3,6 +3,7 @@ package workflow
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,8 +80,8 @@ func (p *parser) definition(n *node, top bool) *Definition {
 		p.faults.add(n.pos, "", what+` has no "States"`, "")
 		return d
 	}
-	complete := p.states(d, states)
-	p.checkGraph(d, startAt, complete)
+	p.states(d, states)
+	p.checkGraph(d, startAt)
 	return d
 }
 
@@ -89,29 +90,26 @@ func laterTopLevel() []string {
 	return []string{"TimeoutSeconds", "QueryLanguage", "ProcessorConfig"}
 }
 
-// states reads the object of states. It is false where a state could not be
-// read well enough to know where it leads.
-func (p *parser) states(d *Definition, n *node) bool {
+// states reads the object of states. One whose type is not known stays in the
+// Definition with no Type, so that others may name it.
+func (p *parser) states(d *Definition, n *node) {
 	if n.kind != objectNode {
 		p.faults.add(n.pos, "", fmt.Sprintf(`"States" must be an object, not %s`, n.kind), "")
-		return false
+		return
 	}
 	if len(n.fields) == 0 {
 		p.faults.add(n.pos, "", `"States" is empty`, "a workflow has at least one state")
-		return false
+		return
 	}
-	complete := true
 	for _, f := range n.fields {
 		p.stateName(f)
 		s := p.state(f)
 		if s == nil {
-			complete = false
 			s = &State{Name: f.name, Pos: f.pos}
 		}
 		d.States[f.name] = s
 		d.Order = append(d.Order, f.name)
 	}
-	return complete
 }
 
 // maxStateName is the specification's bound, in characters.
@@ -221,7 +219,7 @@ func (p *parser) foreignField(f field, state, what string, known, later []string
 		}
 	}
 	problem := fmt.Sprintf("no such field in %s: %q", what, f.name)
-	p.faults.add(f.pos, state, problem, hints(didYouMean(f.name, append(known, later...)), foreignHint(f.name)))
+	p.faults.add(f.pos, state, problem, hints(didYouMean(f.name, slices.Concat(known, later)), foreignHint(f.name)))
 }
 
 // foreignHint says where a field belongs that another type has.
@@ -235,6 +233,8 @@ func foreignHint(name string) string {
 		return "it belongs to a Pass"
 	case "Error", "Cause":
 		return "it belongs to a Fail"
+	case "Next", "End":
+		return "the state ends the workflow or branch by itself"
 	}
 	return ""
 }
@@ -281,8 +281,9 @@ func (p *parser) checkEnd(s *State, k stateKind, n *node) {
 	if k.terminal {
 		return
 	}
-	next := n.get("Next")
+	next, end := n.get("Next"), n.get("End")
 	switch {
+	case end != nil && end.kind != boolNode: // said already
 	case next != nil && s.End:
 		p.faults.add(next.pos, s.Name, `has both "Next" and "End"`, "keep one of them")
 	case next == nil && !s.End:

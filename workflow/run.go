@@ -66,11 +66,11 @@ func runState(ctx context.Context, s *State, raw json.RawMessage, exec Executor)
 	if s.Type == Fail {
 		return nil, &Failure{Name: s.Error, Cause: s.Cause, State: s.Name}
 	}
-	var object *ContextObject
+	f := flow{state: s.Name}
 	if s.usesContext() {
-		object = &ContextObject{Execution: ExecutionFrom(ctx), StateName: s.Name, EnteredTime: time.Now()}
+		f.object = &ContextObject{Execution: ExecutionFrom(ctx), StateName: s.Name, EnteredTime: time.Now()}
 	}
-	input, err := s.EffectiveInput(raw, object)
+	input, err := f.input(s, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func runState(ctx context.Context, s *State, raw json.RawMessage, exec Executor)
 	default:
 		return nil, fmt.Errorf("run: state %q: no such state type: %q", s.Name, s.Type)
 	}
-	return s.EffectiveOutput(raw, result, object)
+	return f.output(s, raw, result)
 }
 
 // inState names the state in a failure that names none yet.
@@ -114,7 +114,7 @@ func inState(err error, s *State) error {
 func joinBranches(s *State, results []json.RawMessage) (json.RawMessage, error) {
 	size := 1
 	for i, r := range results {
-		if !json.Valid(r) {
+		if !validJSON(r) {
 			start := ""
 			if i < len(s.Branches) {
 				start = fmt.Sprintf(" (from %q)", s.Branches[i].StartAt)

@@ -1,6 +1,6 @@
 package workflow
 
-// The functions here walk JSON that json.Valid has accepted: they check
+// The functions here walk JSON that validJSON has accepted: they check
 // nothing themselves, allocate nothing for plain names, and never recurse.
 
 import (
@@ -18,12 +18,17 @@ func skipSpace(b []byte, i int) int {
 
 // skipString returns the index after the string that begins at b[i].
 func skipString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
+	start := i
+	for {
+		i += 1 + bytes.IndexByte(b[i+1:], '"')
+		escapes := 0
+		for j := i - 1; j > start && b[j] == '\\'; j-- {
+			escapes++
+		}
+		if escapes%2 == 0 { // an odd number escapes the quote
+			return i + 1
 		}
 	}
-	return i + 1
 }
 
 // skipValue returns the index after the value that begins at b[i].

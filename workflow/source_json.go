@@ -69,6 +69,9 @@ func (r *jsonReader) pos() Position {
 }
 
 func (r *jsonReader) fail(problem, hint string) {
+	if hint == "" && r.off >= len(r.data) && len(r.data) > 0 {
+		hint = "is the file complete?"
+	}
 	r.faults.add(r.pos(), "", problem, hint)
 }
 
@@ -156,8 +159,6 @@ func (r *jsonReader) literal(n *node) bool {
 			hint = "JSON's strings have double quotes"
 		case r.peek() == '/' || r.peek() == '#':
 			hint = `JSON has no comments: use the field "Comment"`
-		case r.off >= len(r.data):
-			hint = "is the file complete?"
 		case r.peek() == '}' || r.peek() == ']':
 			hint = "is there a comma too many?"
 		case end > r.off:
