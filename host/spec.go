@@ -101,11 +101,11 @@ func (s *Spec) check() error {
 		{"Dir", s.Dir}, {"Program", s.Program}, {"Interpreter", s.Interpreter},
 	} {
 		if !filepath.IsAbs(p.path) {
-			errs = append(errs, fmt.Errorf("Spec.%s %q: want an absolute path", p.what, p.path))
+			errs = append(errs, fmt.Errorf("host.Spec.%s %q: want an absolute path", p.what, p.path))
 		}
 	}
 	if len(s.Functions) == 0 {
-		errs = append(errs, errors.New("Spec.Functions is empty: name at least one"))
+		errs = append(errs, errors.New("host.Spec.Functions is empty: name at least one"))
 	}
 	if len(s.Functions) > maxFunctions {
 		errs = append(errs, fmt.Errorf("%d functions: at most %d fit one host", len(s.Functions), maxFunctions))
