@@ -1,0 +1,334 @@
+package bundle
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// wheel writes a wheel (PEP 427) of a module with a script, as small as they go.
+func wheel(t *testing.T, dir, name, version string) {
+	t.Helper()
+	info := fmt.Sprintf("%s-%s.dist-info/", name, version)
+	files := []struct{ name, text string }{
+		{name + "/__init__.py", fmt.Sprintf("VERSION = %q\n", version)},
+		{info + "METADATA", fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)},
+		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+		{info + "entry_points.txt", fmt.Sprintf("[console_scripts]\n%s-tool = %s:main\n", name, name)},
+	}
+	var record strings.Builder
+	for _, f := range files {
+		sum := sha256.Sum256([]byte(f.text))
+		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.text))
+	}
+	fmt.Fprintf(&record, "%sRECORD,,\n", info)
+	files = append(files, struct{ name, text string }{info + "RECORD", record.String()})
+	out, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%s-py3-none-any.whl", name, version)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(out)
+	for _, f := range files {
+		w, err := z.Create(f.name)
+		if err == nil {
+			_, err = w.Write([]byte(f.text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(z.Close(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wheels makes a folder of wheels the only place where pip looks.
+func wheels(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	wheel(t, dir, "apple", "1.0")
+	wheel(t, dir, "apple", "2.0")
+	wheel(t, dir, "pear_tree", "1.0")
+	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("PIP_FIND_LINKS", dir)
+	t.Setenv("PIP_CONFIG_FILE", os.DevNull)
+	return dir
+}
+
+// withRequirements adds requirements files to the project of two tasks.
+func withRequirements(greet, shout string) map[string]string {
+	files := map[string]string{
+		"greet/requirements.txt": greet, "shout.txt": shout,
+		"chiron.yaml": strings.ReplaceAll(strings.ReplaceAll(twoTasks["chiron.yaml"],
+			"handler: greet,", "handler: greet, requirements: greet/requirements.txt,"),
+			"handler: shout.py", "handler: shout.py, requirements: shout.txt"),
+	}
+	return files
+}
+
+// pythons are the interpreters of this machine that have pip.
+func pythons(t *testing.T) []host.Interpreter {
+	t.Helper()
+	all, err := host.Interpreters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(i host.Interpreter) bool {
+		return exec.Command(i.Path, "-I", "-c", "import pip").Run() != nil
+	})
+}
+
+func TestRequirementsOnEveryPython(t *testing.T) {
+	wheels(t)
+	all := pythons(t)
+	if len(all) == 0 {
+		t.Skip("no CPython with pip on this machine")
+	}
+	for i, python := range all {
+		t.Run(python.Version, func(t *testing.T) {
+			p := project(t, twoTasks, withRequirements("apple==1.0 # sweet\n", "pear-tree\n\napple\n"))
+			o := Options{
+				Project: p, Plan: together(p), OutDir: t.TempDir(), CacheDir: t.TempDir(),
+				Interpreter: func(context.Context, string, string) (string, error) { return python.Path, nil },
+			}
+			b := build(t, o)[0]
+			files := tree(t, b.Dir)
+			if got := files["site/apple/__init__.py"].Content; got != "VERSION = \"1.0\"\n" {
+				t.Errorf("apple is %q", got)
+			}
+			script := files["site/bin/apple-tool"]
+			if !strings.HasPrefix(script.Content, "#!/usr/bin/env python3\n") || script.Mode.Perm() != 0o755 {
+				t.Errorf("script is %v", script)
+			}
+			checkRecord(t, filepath.Join(b.Dir, "site"), "apple-1.0.dist-info/RECORD")
+			for name, e := range files {
+				if strings.Contains(name, "__pycache__") || strings.Contains(name, "direct_url") {
+					t.Errorf("%s is in the bundle", name)
+				}
+				if strings.HasPrefix(name, "site/") && strings.Contains(e.Content, python.Path) {
+					t.Errorf("%s names the interpreter", name)
+				}
+			}
+			out, err := exec.Command(python.Path, "-I", "-B", "-c",
+				"import sys; sys.path.insert(0, sys.argv[1]); import pear_tree, apple; print(apple.VERSION)",
+				filepath.Join(b.Dir, "site")).CombinedOutput()
+			if err != nil || string(out) != "1.0\n" {
+				t.Errorf("import: %v: %s", err, out)
+			}
+			if i > 0 {
+				return // pip takes a second
+			}
+			// A build with nothing cached gives the same bytes.
+			o.OutDir, o.CacheDir = t.TempDir(), t.TempDir()
+			second := build(t, o)[0]
+			if diff := cmp.Diff(tree(t, b.Dir), tree(t, second.Dir)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// checkRecord compares a RECORD with the files.
+func checkRecord(t *testing.T, site, record string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(site, record))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSortedFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) }) || len(rows) < 5 {
+		t.Errorf("RECORD: %v", rows)
+	}
+	for _, row := range rows {
+		data, err := os.ReadFile(filepath.Join(site, row[0]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		sum := sha256.Sum256(data)
+		if row[1] != "" && row[1] != "sha256="+base64.RawURLEncoding.EncodeToString(sum[:]) {
+			t.Errorf("RECORD has the wrong digest of %s", row[0])
+		}
+	}
+}
+
+func requirePip(t *testing.T) {
+	t.Helper()
+	python, err := machinePython()
+	if err != nil || exec.Command(python, "-I", "-c", "import pip").Run() != nil {
+		t.Skip("the machine's python3 has no pip")
+	}
+}
+
+func TestRequirementsAreKept(t *testing.T) {
+	requirePip(t)
+	dir := wheels(t)
+	p := project(t, twoTasks, withRequirements("apple\n", "# nothing\n"))
+	o := Options{Project: p, Plan: together(p), OutDir: t.TempDir(), CacheDir: t.TempDir()}
+	first := build(t, o)[0]
+	wheel(t, dir, "apple", "3.0")
+	o.OutDir = t.TempDir()
+	if again := build(t, o)[0]; again.Digest != first.Digest {
+		t.Error("a package that is not pinned moved between two builds with one cache")
+	}
+	write(t, p.Dir, map[string]string{"shout.txt": "pear_tree"})
+	o.OutDir = t.TempDir()
+	if changed := tree(t, build(t, o)[0].Dir); changed["site/pear_tree/__init__.py"].Content == "" {
+		t.Error("changed requirements were not installed")
+	}
+}
+
+func TestRequirementsErrors(t *testing.T) {
+	requirePip(t)
+	tests := []struct {
+		name         string
+		greet, shout string
+		functions    []string
+		clash        bool
+		want         []string
+	}{
+		{
+			name: "no such version", greet: "pear_tree\napple==9.9\n", shout: "pear-tree",
+			functions: []string{"greet"},
+			want:      []string{`function "greet"`, `"apple==9.9"`, "No matching distribution found for apple==9.9"},
+		},
+		{
+			name: "clash", greet: "apple==1.0", shout: "apple>=2",
+			functions: []string{"greet", "shout"}, clash: true,
+			want: []string{`functions "greet", "shout"`, `"apple==1.0"`, `"apple>=2"`, "clash", "chiron plan"},
+		},
+		{
+			name: "not a requirement", greet: "apple == == 1", shout: "",
+			functions: []string{"greet"},
+			want:      []string{`"greet"`, "apple == == 1"},
+		},
+	}
+	wheels(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := project(t, twoTasks, withRequirements(tt.greet, tt.shout))
+			_, err := Build(t.Context(), Options{Project: p, Plan: together(p), OutDir: t.TempDir(), CacheDir: t.TempDir(), Interpreter: quickly})
+			var r *RequirementsError
+			if !errors.As(err, &r) {
+				t.Fatalf("got %v", err)
+			}
+			if diff := cmp.Diff(tt.functions, r.Functions); diff != "" || r.Clash != tt.clash {
+				t.Errorf("clash %v, functions %s", r.Clash, diff)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q does not say %q", err, w)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error has several lines: %q", err)
+			}
+		})
+	}
+	t.Run("the same apart", func(t *testing.T) {
+		p := project(t, twoTasks, withRequirements("apple==1.0", "apple>=2"))
+		bundles := build(t, Options{Project: p, Plan: apart(p), OutDir: t.TempDir()})
+		for i, want := range []string{"1.0", "2.0"} {
+			if got := tree(t, bundles[i].Dir)["site/apple/__init__.py"].Content; !strings.Contains(got, want) {
+				t.Errorf("%s has apple %q, want %s", bundles[i].Wrap, got, want)
+			}
+		}
+	})
+}
+
+func TestReadRequirements(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"plain.txt":       "# head\napple==1  # why\n\n  pear_tree \\\n  >=2\r\nurl@https://x/y#egg=z\n",
+		"nested.txt":      "-r sub/more.txt\n--constraint=sub/c.txt\nfig\n",
+		"sub/more.txt":    "-c c.txt\nplum\n",
+		"sub/c.txt":       "plum<3\n",
+		"loop.txt":        "-r loop.txt\n",
+		"local.txt":       "./wheels/x.whl\n",
+		"links.txt":       "--find-links wheels\napple\n",
+		"remote.txt":      "-f https://example.org/wheels\napple\n",
+		"editable.txt":    "-e ../here\n",
+		"file.txt":        "apple @ file:///tmp/apple.whl\n",
+		"empty.txt":       "\n# nothing\n",
+		"missing-one.txt": "-r no.txt\n",
+	})
+	tests := []struct {
+		file  string
+		lines []string
+		local bool
+		err   string
+	}{
+		{file: "plain.txt", lines: []string{"apple==1", "pear_tree >=2", "url@https://x/y#egg=z"}},
+		{file: "nested.txt", lines: []string{"-r sub/more.txt", "-c c.txt", "plum<3", "plum", "--constraint=sub/c.txt", "plum<3", "fig"}},
+		{file: "loop.txt", err: "include itself"},
+		{file: "missing-one.txt", err: "no.txt"},
+		{file: "local.txt", lines: []string{"./wheels/x.whl"}, local: true},
+		{file: "links.txt", lines: []string{"--find-links wheels", "apple"}, local: true},
+		{file: "remote.txt", lines: []string{"-f https://example.org/wheels", "apple"}},
+		{file: "editable.txt", lines: []string{"-e ../here"}, local: true},
+		{file: "file.txt", lines: []string{"apple @ file:///tmp/apple.whl"}, local: true},
+		{file: "empty.txt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			r, err := readRequirements(&workflow.Function{Name: "f", Requirements: filepath.Join(dir, tt.file)})
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Fatalf("got %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.lines, r.lines); diff != "" || r.local != tt.local {
+				t.Errorf("local %v, lines %s", r.local, diff)
+			}
+		})
+	}
+}
+
+func TestMentions(t *testing.T) {
+	tests := []struct {
+		text, name string
+		want       bool
+	}{
+		{"No matching distribution found for apple==9", "apple", true},
+		{"No matching distribution found for pineapple==9", "apple", false},
+		{"Cannot install pear-tree", "Pear_Tree", true},
+		{"Cannot install apple-pie", "apple", false},
+		{"found for apple.", "apple", true},
+		{"", "apple", false},
+	}
+	for _, tt := range tests {
+		if got := mentions(tt.text, tt.name); got != tt.want {
+			t.Errorf("mentions(%q, %q) = %v", tt.text, tt.name, got)
+		}
+	}
+}
+
+func TestCredentialsStayOutOfMessages(t *testing.T) {
+	got := lastWord(output{stderr: "ERROR: cannot reach https://user:secret@example.org/simple\n"})
+	if strings.Contains(got, "secret") || !strings.Contains(got, "https://example.org/simple") {
+		t.Errorf("got %q", got)
+	}
+}
