@@ -55,6 +55,9 @@ type ExitError struct {
 	// is known.
 	Signal syscall.Signal
 	Code   int
+	// Unstarted says that Function is known not to have begun: the process was
+	// gone before it had read the whole call.
+	Unstarted bool
 }
 
 func (e *ExitError) Error() string {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -117,7 +118,7 @@ func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
 	}
 	l, err := w.acquireBy(ctx, c.Deadline)
 	if err != nil {
-		return Reply{}, named(err, c.Function)
+		return Reply{}, named(err, c.Function, true)
 	}
 	head, body, headers, err := l.do(ctx, c, function, meta)
 	if err != nil {
@@ -153,12 +154,13 @@ func (w *Worker) acquireBy(ctx context.Context, deadline time.Time) (*lane, erro
 	return w.acquire(ctx)
 }
 
-// named adds the function to an error of the process.
-func named(err error, function string) error {
+// named adds the function, and whether it is known not to have begun, to an
+// error of the process.
+func named(err error, function string, unstarted bool) error {
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		e := *exit
-		e.Function = function
+		e.Function, e.Unstarted = function, unstarted
 		return &e
 	}
 	return err
@@ -355,7 +357,11 @@ func (l *lane) failed(ctx context.Context, c Call, err error) error {
 			return &ExitError{Function: c.Function, Pid: w.Pid(), Code: -1}
 		}
 	}
-	return named(w.Err(), c.Function)
+	// A call that could not be written, or that lay unread when the socket's
+	// other end was closed (net/unix/af_unix.c, unix_release_sock: only then is
+	// it a reset), was not read whole: its function has not begun.
+	unread := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	return named(w.Err(), c.Function, unread)
 }
 
 func (w *Worker) isDead() bool {

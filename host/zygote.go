@@ -352,7 +352,10 @@ func (z *Zygote) readControl() {
 	z.mu.Unlock()
 	for _, w := range left {
 		w.Kill()
-		w.exited(&ExitError{Pid: w.Pid(), Code: -1})
+		w.mu.Lock()
+		pid := w.pid // not Pid: a worker that was not forked yet never will be
+		w.mu.Unlock()
+		w.exited(&ExitError{Pid: pid, Code: -1})
 	}
 }
 

@@ -1,0 +1,104 @@
+package wrap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// bundle is a bundle folder, read and checked against itself. Its form is
+// plan.Manifest's.
+type bundle struct {
+	dir        string // absolute
+	manifest   *plan.Manifest
+	plan       *plan.Plan
+	definition *workflow.Definition
+	// wrap is the index in plan.Wraps of the wrap that this bundle is.
+	wrap int
+}
+
+func readBundle(dir string) (*bundle, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle folder: %w", err)
+	}
+	b := &bundle{dir: dir}
+	if b.manifest, err = plan.ReadManifest(filepath.Join(dir, "wrap.json")); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s is no bundle folder: it has no wrap.json: %w", dir, err)
+		}
+		return nil, err
+	}
+	if b.plan, err = plan.Read(filepath.Join(dir, "plan.json")); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "workflow.asl.json")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle's definition: %w", err)
+	}
+	if b.definition, err = workflow.ParseDefinition(file, data); err != nil {
+		return nil, err
+	}
+	return b, b.check()
+}
+
+// check finds what would otherwise fail in the middle of a request.
+func (b *bundle) check() error {
+	b.wrap = -1
+	for i := range b.plan.Wraps {
+		if b.plan.Wraps[i].Name == b.manifest.Wrap {
+			b.wrap = i
+		}
+	}
+	if b.wrap < 0 {
+		return fmt.Errorf("bundle %s: its manifest says that it is wrap %q, which its plan does not have: build the bundle again", b.dir, b.manifest.Wrap)
+	}
+	if b.manifest.PlanID == "" {
+		return fmt.Errorf("bundle %s: its manifest names no planID: build the bundle again", b.dir)
+	}
+	known := make(map[string]bool)
+	for i := range b.manifest.Functions {
+		f := &b.manifest.Functions[i]
+		known[f.Name] = true
+		if !filepath.IsLocal(f.File) {
+			return fmt.Errorf("bundle %s: function %q: file %q lies outside the bundle: build the bundle again", b.dir, f.Name, f.File)
+		}
+	}
+	placed := make(map[string]bool)
+	for w := range b.plan.Wraps {
+		for _, p := range b.plan.Wraps[w].Processes {
+			if p.Mode != plan.Pool && p.Mode != plan.Fork {
+				return fmt.Errorf("bundle %s: wrap %q has a process of mode %q: this agent knows %q and %q", b.dir, b.plan.Wraps[w].Name, p.Mode, plan.Pool, plan.Fork)
+			}
+			for _, task := range p.Tasks {
+				if placed[task] {
+					return fmt.Errorf("bundle %s: the plan places task %q twice: plan again", b.dir, task)
+				}
+				placed[task] = true
+				state, ok := b.definition.State(task)
+				if !ok || state.Type != workflow.Task {
+					return fmt.Errorf("bundle %s: the plan places %q, which is no Task of the definition: plan again", b.dir, task)
+				}
+				if w == b.wrap && !known[state.Function] {
+					return fmt.Errorf("bundle %s: task %q calls function %q, which the manifest does not have: build the bundle again", b.dir, task, state.Function)
+				}
+			}
+		}
+	}
+	var missing []string
+	for _, s := range b.definition.Tasks() {
+		if !placed[s.Name] {
+			missing = append(missing, s.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("bundle %s: the plan places no task %s: plan again", b.dir, strings.Join(missing, ", "))
+	}
+	return nil
+}

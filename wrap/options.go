@@ -1,0 +1,103 @@
+package wrap
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+)
+
+// Options say what the agent runs and how. The zero value of every field but
+// Dir and Listen is usable.
+type Options struct {
+	// Dir is the bundle folder.
+	Dir string
+	// Listen is the address to serve on: "tcp://127.0.0.1:0",
+	// "unix:///run/wrap.sock" or "127.0.0.1:8080". A port without a host means
+	// loopback; all interfaces have to be asked for ("0.0.0.0:8080").
+	Listen string
+	// Peers are the addresses of the plan's other wraps, by wrap name. Only
+	// wrap 1 needs them.
+	Peers map[string]string
+	// CPUs are the machine's CPU ids that this wrap may use: a plan's CPU index
+	// i means CPUs[i]. Empty: all that this process may run on, in ascending
+	// order.
+	CPUs []int
+	// Log takes the agent's events and what the functions print; nil discards.
+	Log *slog.Logger
+	// GracePeriod bounds the drain after the serving context ends; 0 means
+	// DefaultGracePeriod.
+	GracePeriod time.Duration
+	// MaxBody is the largest request body taken, bytes; 0 means DefaultMaxBody.
+	MaxBody int64
+	// Concurrency is the most requests worked on at once; 0 means the
+	// manifest's, or DefaultConcurrency.
+	Concurrency int
+	// Queue is the most requests that wait beyond it, first come first served;
+	// more are answered 429. 0 means DefaultQueue, negative means none.
+	Queue int
+	// WorkDir is the functions' current folder; empty: a fresh one that goes
+	// when the host does.
+	WorkDir string
+	// BytecodeCache is a folder for compiled Python modules, shared by starts;
+	// empty: nothing is kept.
+	BytecodeCache string
+	// Timeout of a whole request; 0 means none (each call has its function's
+	// timeout in any case). A request's X-Timeout header may shorten it.
+	Timeout time.Duration
+	// Subreaper says that the agent is alone in its process of the operating
+	// system: it adopts what its functions' processes leave behind, reaps it, and
+	// kills everything below itself at its end. Not for an agent inside a program
+	// that starts other processes.
+	Subreaper bool
+	// Leash, when set, is read until its end; then the agent kills its whole
+	// process tree and Serve returns ErrLeashCut. It is os.Stdin under --leash:
+	// whoever holds the pipe's other end takes the agent along when it dies.
+	Leash *os.File
+}
+
+// Defaults of Options.
+const (
+	DefaultGracePeriod = 10 * time.Second
+	// DefaultMaxBody is 16 MiB: a body is held in memory, once for each request.
+	DefaultMaxBody = 16 << 20
+	// DefaultConcurrency was chosen by BenchmarkConcurrency; see RATIONALE.md.
+	DefaultConcurrency = 32
+	DefaultQueue       = 1024
+)
+
+// ErrLeashCut is what Serve returns after the leash's other end was closed.
+var ErrLeashCut = errors.New("the process that holds this wrap's leash is gone")
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.GracePeriod <= 0 {
+		o.GracePeriod = DefaultGracePeriod
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	switch {
+	case o.Queue == 0:
+		o.Queue = DefaultQueue
+	case o.Queue < 0:
+		o.Queue = 0
+	}
+	return o
+}
+
+// ParsePeer reads a --peer flag: "wrap-2=unix:///run/wrap-2.sock".
+func ParsePeer(s string) (name, address string, err error) {
+	name, address, ok := strings.Cut(s, "=")
+	if !ok || name == "" || address == "" {
+		return "", "", fmt.Errorf("peer %q is not NAME=ADDRESS: write for example wrap-2=unix:///run/wrap-2.sock", s)
+	}
+	if _, _, err := ParseAddress(address); err != nil {
+		return "", "", fmt.Errorf("peer %s: %w", name, err)
+	}
+	return name, address, nil
+}

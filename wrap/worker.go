@@ -1,0 +1,132 @@
+package wrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/chiron-faas/chiron/host"
+)
+
+// worker is a process of functions: host.Worker, as far as the agent uses it.
+type worker interface {
+	Call(ctx context.Context, c host.Call) (host.Reply, error)
+	// Retire lets calls in flight end within grace; Kill does not.
+	Retire(grace time.Duration)
+	Kill()
+	Done() <-chan struct{}
+	// Err tells after Done why the process ended.
+	Err() error
+	// Pid waits for the fork; 0: it failed.
+	Pid() int
+}
+
+var _ worker = (*host.Worker)(nil)
+
+// zygote is the process that imported the handlers and forks workers:
+// host.Zygote, as far as the agent uses it.
+type zygote interface {
+	// Spawn asks for a worker and does not wait for it.
+	Spawn(ctx context.Context, o host.WorkerOptions) (worker, error)
+	// Kind tells how a function's handler is called.
+	Kind(function string) host.Kind
+	Close()
+	Done() <-chan struct{}
+	Pid() int
+}
+
+// hostZygote is a *host.Zygote that spawns workers as the interface wants them.
+type hostZygote struct{ *host.Zygote }
+
+func (z hostZygote) Spawn(ctx context.Context, o host.WorkerOptions) (worker, error) {
+	w, err := z.Zygote.Spawn(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// hostStarter finds the interpreter and returns what starts a zygote with all
+// functions of the bundle.
+func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Context) (zygote, error), error) {
+	interpreter, err := host.FindInterpreter(ctx, b.manifest.Lang, b.manifest.Runtime)
+	if err != nil {
+		return nil, fmt.Errorf("wrap %q: %w", b.manifest.Wrap, err)
+	}
+	spec := host.Spec{
+		Dir:           b.dir,
+		Program:       filepath.Join(b.dir, "host", b.manifest.Lang),
+		Interpreter:   interpreter.Path,
+		CPUs:          o.CPUs,
+		MaxBody:       int(min(o.MaxBody, maxHostBody)),
+		StopGrace:     stopGrace,
+		WorkDir:       o.WorkDir,
+		BytecodeCache: o.BytecodeCache,
+		Log:           functionLog(o.Log.With("wrap", b.manifest.Wrap)),
+	}
+	site := filepath.Join(b.dir, "site")
+	if _, err := os.Stat(site); err == nil {
+		spec.SitePath = []string{site}
+	}
+	for i := range b.manifest.Functions {
+		f := &b.manifest.Functions[i]
+		spec.Functions = append(spec.Functions, host.Function{Name: f.Name, File: f.File, Symbol: f.Symbol, Env: f.Env, Memory: f.Memory})
+	}
+	return func(ctx context.Context) (zygote, error) {
+		z, err := host.Start(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		return hostZygote{z}, nil
+	}, nil
+}
+
+const (
+	// maxHostBody is the most that a frame's length can say, with room for the
+	// rest of the frame.
+	maxHostBody = 1 << 30
+	// stopGrace is what the host waits for processes that were asked to end.
+	stopGrace = 200 * time.Millisecond
+)
+
+// functionLog writes what functions print, one log line for each.
+func functionLog(log *slog.Logger) func(host.LogLine) {
+	return func(l host.LogLine) {
+		log.LogAttrs(context.Background(), slog.LevelInfo, l.Text,
+			slog.String("function", l.Function), slog.String("request_id", l.RequestID), slog.String("stream", l.Stream))
+	}
+}
+
+// traceback of the handler that raised; empty where none did.
+func traceback(err error) string {
+	var e *host.HandlerError
+	if errors.As(err, &e) {
+		return e.Traceback
+	}
+	return ""
+}
+
+func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// isExit reports whether the call failed because the process is gone, or going.
+func isExit(err error) bool {
+	var e *host.ExitError
+	return errors.As(err, &e) || isBrokenLane(err)
+}
+
+// isBrokenLane is what adding a lane comes to while the worker dies: the call
+// has not been sent.
+func isBrokenLane(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// notStarted reports whether the handler is known not to have seen the call:
+// its worker took no new calls, was never forked, or died before it had read it.
+func notStarted(err error) bool {
+	var exit *host.ExitError
+	var spawn *host.SpawnError
+	return errors.Is(err, host.ErrRetired) || isBrokenLane(err) || errors.As(err, &spawn) || errors.As(err, &exit) && exit.Unstarted
+}
