@@ -1,0 +1,211 @@
+package predict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/chiron-faas/chiron/internal/atomicfile"
+	"github.com/chiron-faas/chiron/internal/strictjson"
+	"github.com/chiron-faas/chiron/profile"
+)
+
+// APIVersion of a calibration file.
+const APIVersion = "chiron/v1"
+
+// DefaultSwitchInterval is CPython's own (sys.getswitchinterval, 5 ms:
+// DEFAULT_INTERVAL in Python/ceval_gil.c).
+const DefaultSwitchInterval = 5 * time.Millisecond
+
+// Calibration holds a machine's constants: what running functions in threads,
+// processes and wraps costs besides the functions themselves. The names in
+// capitals are the paper's.
+type Calibration struct {
+	Machine profile.Machine
+	Created time.Time
+	// Version of the interpreter that they were measured with: "3.11.7".
+	Version string
+
+	// Request is what one workflow request costs in wrap 1 whatever it runs:
+	// HTTP in and out, and the walk.
+	Request time.Duration
+	// Dispatch is one call of a function in a running process, from the agent
+	// to the handler and back, beyond the handler's own time.
+	Dispatch time.Duration
+	// ThreadStart is the further delay of each next thread of a process.
+	ThreadStart time.Duration
+	// Startup (T_Startup) is from a fork's begin to the handler's start in the child.
+	Startup time.Duration
+	// Block (T_Block) is from one fork's begin to the next's in the same wrap.
+	Block time.Duration
+	// IPC (T_IPC) is what each further process of a wrap adds to a stage's end.
+	IPC time.Duration
+	// RPC (T_RPC) is what calling another wrap for its part of a stage costs,
+	// beyond that part.
+	RPC time.Duration
+	// INV (T_INV) is between the calls of one further wrap and the next.
+	INV time.Duration
+	// SwitchInterval of the interpreter lock where a plan sets none.
+	SwitchInterval time.Duration
+}
+
+// maxConstant bounds every constant: what is beyond a minute was not measured.
+const maxConstant = time.Minute
+
+// Paper returns the constants of the paper's test bed (its artifact's, for the
+// data that were published with it). They are for tests and for reports that
+// repeat the paper's figures, never for a plan that is to run.
+func Paper() Calibration {
+	return Calibration{
+		Startup:        13 * time.Millisecond,
+		Block:          4 * time.Millisecond,
+		RPC:            20 * time.Millisecond,
+		INV:            4 * time.Millisecond,
+		ThreadStart:    600 * time.Microsecond,
+		SwitchInterval: DefaultSwitchInterval,
+	}
+}
+
+// Check reports every constant that cannot be right.
+func (c *Calibration) Check() error {
+	var faults []error
+	for _, k := range c.constants() {
+		switch {
+		case *k.value < 0:
+			faults = append(faults, fmt.Errorf("%s is negative (%v)", k.key, *k.value))
+		case *k.value > maxConstant:
+			faults = append(faults, fmt.Errorf("%s is over a minute (%v)", k.key, *k.value))
+		}
+	}
+	if c.SwitchInterval == 0 {
+		faults = append(faults, errors.New("switch_interval_ms is 0: CPython's is 5"))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("calibration: %w: calibrate again", errors.Join(faults...))
+	}
+	return nil
+}
+
+// constant is one line of a calibration file.
+type constant struct {
+	key   string
+	value *time.Duration
+}
+
+// constants in the order of the file.
+func (c *Calibration) constants() []constant {
+	return []constant{
+		{"request_ms", &c.Request},
+		{"dispatch_ms", &c.Dispatch},
+		{"thread_start_ms", &c.ThreadStart},
+		{"startup_ms", &c.Startup},
+		{"block_ms", &c.Block},
+		{"ipc_ms", &c.IPC},
+		{"rpc_ms", &c.RPC},
+		{"inv_ms", &c.INV},
+		{"switch_interval_ms", &c.SwitchInterval},
+	}
+}
+
+// calibrationJSON is the file; the constants are in milliseconds.
+type calibrationJSON struct {
+	APIVersion string             `json:"apiVersion"`
+	Created    time.Time          `json:"created"`
+	Machine    profile.Machine    `json:"machine"`
+	Version    string             `json:"version"`
+	Constants  map[string]float64 `json:"constants"`
+}
+
+// MarshalJSON implements json.Marshaler: the file's form, its keys always in
+// the same order.
+func (c *Calibration) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, field := range []struct {
+		key   string
+		value any
+	}{{"apiVersion", APIVersion}, {"created", c.Created}, {"machine", c.Machine}, {"version", c.Version}} {
+		value, err := json.Marshal(field.value)
+		if err != nil {
+			return nil, fmt.Errorf("calibration: %w", err)
+		}
+		fmt.Fprintf(&b, "%q:%s,", field.key, value)
+	}
+	b.WriteString(`"constants":{`)
+	for i, k := range c.constants() {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:%s", k.key, strconv.FormatFloat(float64(*k.value)/1e6, 'f', -1, 64))
+	}
+	b.WriteString("}}")
+	return b.Bytes(), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A constant that is missing or not
+// known is an error: a file of another version is measured anew.
+func (c *Calibration) UnmarshalJSON(data []byte) error {
+	var file calibrationJSON
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&file); err != nil {
+		return err
+	}
+	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version}
+	known := c.constants()
+	for _, k := range known {
+		ms, ok := file.Constants[k.key]
+		if !ok {
+			return fmt.Errorf("constant %q is missing", k.key)
+		}
+		if math.Abs(ms) > float64(maxConstant/time.Millisecond) {
+			return fmt.Errorf("constant %q: %v ms is over a minute", k.key, ms)
+		}
+		*k.value = time.Duration(math.Round(ms * 1e6))
+		delete(file.Constants, k.key)
+	}
+	for key := range file.Constants {
+		return fmt.Errorf("constant %q is not known", key)
+	}
+	return nil
+}
+
+// maxCalibrationFile bounds a calibration file, bytes.
+const maxCalibrationFile = 64 << 10
+
+// ReadCalibration reads and checks a calibration file.
+func ReadCalibration(path string) (*Calibration, error) {
+	data, err := strictjson.ReadFile(path, maxCalibrationFile)
+	if err != nil {
+		return nil, err
+	}
+	var c Calibration
+	if err := strictjson.Decode(data, "a calibration", APIVersion, &c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &c, nil
+}
+
+// Write writes the calibration to a file, all of it or nothing.
+func (c *Calibration) Write(path string) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, data, "", "  "); err != nil {
+		return fmt.Errorf("calibration: %w", err)
+	}
+	indented.WriteByte('\n')
+	return atomicfile.Write(path, indented.Bytes())
+}
