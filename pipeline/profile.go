@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/profiler"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// ProfileOptions of Profile.
+type ProfileOptions struct {
+	Project *workflow.Project
+	// Runs and Tracer as profiler.Options has them.
+	Runs   int
+	Tracer string
+	// Reuse keeps the profile.json that is there, where it was measured on this
+	// machine from the very functions, definition and input of now.
+	Reuse    bool
+	Progress Progress
+}
+
+// Profile measures the project's functions, or reuses the profile that is there,
+// and leaves it in the project's profile.json. reused says which.
+func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, reused bool, err error) {
+	files := FilesOf(o.Project)
+	digest, err := digestInputs(ctx, o.Project)
+	if err != nil {
+		return nil, false, fmt.Errorf("profile: %w", err)
+	}
+	if o.Reuse {
+		p, why := fresh(files, digest, o)
+		if p != nil {
+			o.Progress.tell(Note{Step: "profile", Text: "profile.json is up to date"})
+			return p, true, nil
+		}
+		o.Progress.tell(Note{Step: "profile", Text: "measuring the functions: " + why})
+	}
+	if err := makeDir(files.Dir); err != nil {
+		return nil, false, err
+	}
+	sites, err := sitePaths(ctx, o, files)
+	if err != nil {
+		return nil, false, err
+	}
+	measured, err = profiler.Run(ctx, profiler.Options{
+		Project: o.Project, Runs: o.Runs, Tracer: o.Tracer, SitePath: sites, BytecodeCache: files.Bytecode,
+		Progress: func(p profiler.Progress) { o.Progress.tell(profileNote(p)) },
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if err := profile.Write(files.Profile, measured); err != nil {
+		return nil, false, err
+	}
+	if err := remember(files, digest, o); err != nil {
+		return nil, false, fmt.Errorf("profile: %w", err)
+	}
+	return measured, false, nil
+}
+
+// sitePaths installs the functions' requirements, and returns where each
+// function finds its own. They are installed as for serving: into bundles, here
+// of a wrap for each function.
+func sitePaths(ctx context.Context, o ProfileOptions, files Files) (map[string][]string, error) {
+	needed := false
+	for _, t := range o.Project.Definition.Tasks() {
+		needed = needed || o.Project.Functions[t.Function].Requirements != ""
+	}
+	if !needed {
+		return nil, nil
+	}
+	bundles, err := bundle.Build(ctx, bundle.Options{
+		Project: o.Project, Plan: functionPlan(o.Project), OutDir: files.ProfileBundles,
+		Progress: func(s bundle.Step) {
+			o.Progress.tell(Note{Step: "profile", Text: s.What, Done: s.Index - 1, Total: s.Of, Passing: true})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	sites := make(map[string][]string)
+	for _, b := range bundles {
+		site := filepath.Join(b.Dir, "site")
+		if _, err := os.Stat(site); err != nil {
+			continue // nothing was asked for
+		}
+		for _, f := range b.Functions {
+			sites[f] = []string{site}
+		}
+	}
+	return sites, nil
+}
+
+// functionPlan gives every function a wrap of its own.
+func functionPlan(p *workflow.Project) *plan.Plan {
+	made := &plan.Plan{Workflow: p.Name, Model: "profile"}
+	wraps := make(map[string]int)
+	for _, t := range p.Definition.Tasks() {
+		i, ok := wraps[t.Function]
+		if !ok {
+			i = len(made.Wraps)
+			wraps[t.Function] = i
+			made.Wraps = append(made.Wraps, plan.Wrap{
+				Name: fmt.Sprintf("wrap-%d", i+1), CPUs: 1,
+				Processes: []plan.Process{{Mode: plan.Pool, CPU: plan.Unpinned}},
+			})
+		}
+		tasks := &made.Wraps[i].Processes[0].Tasks
+		*tasks = append(*tasks, t.Name)
+	}
+	return made
+}
+
+func profileNote(p profiler.Progress) Note {
+	n := Note{Step: "profile", Done: p.Done, Total: p.Total, Passing: true}
+	switch p.Phase {
+	case profiler.PhaseStart:
+		n.Text = p.Function + ": starting its host"
+	case profiler.PhaseCold:
+		n.Text = p.Function + ": first call"
+	case profiler.PhaseRuns:
+		n.Text = fmt.Sprintf("%s: run %d", p.Function, p.Runs)
+		if p.Runs > 1 {
+			n.Text += fmt.Sprintf(", mean known within %.1f %%", 100*p.MeanError)
+		}
+	case profiler.PhaseTraced:
+		n.Text = fmt.Sprintf("%s: traced run %d", p.Function, p.Runs)
+	case profiler.PhaseShared:
+		n.Text, n.Passing = p.Task+": as measured before", true
+	case profiler.PhaseDone:
+		n.Text, n.Passing = p.Function+": measured", false
+	}
+	if p.Message != "" {
+		n.Text, n.Passing = p.Function+": "+p.Message, false
+	}
+	return n
+}
+
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder for what chiron keeps of a project: %w", err)
+	}
+	// The folder keeps itself out of version control.
+	ignore := filepath.Join(dir, ".gitignore")
+	if _, err := os.Stat(ignore); err == nil {
+		return nil
+	}
+	return os.WriteFile(ignore, []byte("*\n"), 0o644)
+}
