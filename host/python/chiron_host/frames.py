@@ -6,7 +6,7 @@ both are checked against the same hand-written bytes in their tests.
 """
 
 import struct
-from typing import List, NamedTuple, Tuple, Union
+from typing import List, Tuple, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -72,52 +72,17 @@ class FrameError(Exception):
     """The peer broke the protocol; the connection is of no use any more."""
 
 
-class Call(NamedTuple):
-    """A decoded CALL frame; meta and body point into the frame's buffer."""
-
-    function: int
-    request_id: str
-    meta: memoryview
-    body: memoryview
-    deadline: int
-
-
-def call_size(frame: Buffer, max_body: int) -> int:
-    """Return the whole size of the CALL frame that starts in ``frame``.
-
-    ``frame`` holds at least CALL_HEADER.size bytes.
-    """
-    length, kind, _, _, id_len, _, meta_len, _ = CALL_HEADER.unpack_from(frame)
-    size: int = length + LENGTH_SIZE
+def check_call(length: int, kind: int, id_len: int, meta_len: int, max_body: int) -> None:
+    """Raise FrameError, in words, unless these parts of a CALL's header fit together."""
+    body = length + LENGTH_SIZE - CALL_HEADER.size - id_len - meta_len
     if kind != CALL:
         raise FrameError("expected a call, got a frame of kind %d" % kind)
     if id_len > MAX_REQUEST_ID or meta_len > MAX_META:
         raise FrameError("call with %d bytes of request id and %d of meta is over the limit" % (id_len, meta_len))
-    body = size - CALL_HEADER.size - id_len - meta_len
     if body < 0:
-        raise FrameError("call of %d bytes is shorter than its parts" % size)
+        raise FrameError("call of %d bytes is shorter than its parts" % (length + LENGTH_SIZE))
     if body > max_body:
         raise FrameError("body of %d bytes is over the limit of %d" % (body, max_body))
-    return size
-
-
-def decode_call(frame: Buffer, max_body: int) -> Call:
-    """Decode one whole CALL frame."""
-    if len(frame) < CALL_HEADER.size:
-        raise FrameError("call of %d bytes is shorter than its header" % len(frame))
-    if call_size(frame, max_body) != len(frame):
-        raise FrameError("call says %d bytes and has %d" % (call_size(frame, max_body), len(frame)))
-    _, _, _, function, id_len, _, meta_len, deadline = CALL_HEADER.unpack_from(frame)
-    view = memoryview(frame)
-    meta_at = CALL_HEADER.size + id_len
-    body_at = meta_at + meta_len
-    return Call(
-        function,
-        str(view[CALL_HEADER.size : meta_at], "utf-8", "replace"),
-        view[meta_at:body_at],
-        view[body_at:],
-        deadline,
-    )
 
 
 def reply_header(

@@ -21,7 +21,7 @@ import sys
 import types
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from chiron_host import environ, frames, handlers
+from chiron_host import environ, handlers
 
 PREFIX = "chiron_functions"
 SYMBOLS = ("handle", "handler", "lambda_handler")
@@ -63,10 +63,12 @@ class Function:
 
 
 def _within(env: Dict[str, str], invoke: handlers.Invoke) -> handlers.Invoke:
-    def invoke_within(call: frames.Call) -> handlers.Result:
+    def invoke_within(
+        body: memoryview, meta: memoryview, request_id: memoryview, deadline: int
+    ) -> handlers.Result:
         environ.use(env)
         try:
-            return invoke(call)
+            return invoke(body, meta, request_id, deadline)
         finally:
             environ.use({})
 

@@ -46,22 +46,59 @@ class Result(NamedTuple):
 
 
 Handler = Callable[..., Any]
-# Runs one call: decode, call the handler, encode.
-Invoke = Callable[[frames.Call], Result]
+# Runs one call: decodes (body, meta, request id, deadline as CLOCK_MONOTONIC
+# ns), calls the handler, encodes.
+Invoke = Callable[[memoryview, memoryview, memoryview, int], Result]
 
 _EMPTY = Result(frames.NONE, b"")
 
-_decode_json = json.JSONDecoder().decode
-# NaN and Infinity are not JSON: no other program could read them.
-_encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_decode_any = json.JSONDecoder().decode
+_scan = json.JSONDecoder().scan_once
+
+
+def from_json(text: str) -> Any:
+    """Decode JSON, without the search for white space around it where there is none."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        return _decode_any(text)
+    return value if end == len(text) else _decode_any(text)
+
+
+def _not_json(value: Any) -> Any:
+    raise TypeError("object of type %s is not JSON serializable" % type(value).__name__)
+
+
+def _encoder(escape: str) -> Callable[[Any], str]:
+    """Return a JSON encoder: compact, without NaN and Infinity, which no other program could read.
+
+    json.JSONEncoder builds its C encoder anew for every value, which costs
+    more than encoding a small one. A circular value ends in RecursionError.
+    """
+    encoder: Any = json.encoder
+    try:
+        encode = encoder.c_make_encoder(
+            None, _not_json, getattr(encoder, escape), None, ":", ",", False, False, False
+        )
+        if "".join(encode({"k": ["\u00e9", 1.5, None]}, 0)).count("1.5") != 1:
+            raise TypeError
+    except (AttributeError, TypeError):  # an interpreter that does it otherwise
+        ascii_only = escape == "encode_basestring_ascii"
+        return json.JSONEncoder(separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False).encode
+    return lambda value: "".join(encode(value, 0))
+
+
+_encode_json = _encoder("encode_basestring")
+_encode_ascii = _encoder("encode_basestring_ascii")
 
 
 def to_json(value: Any) -> bytes:
     """Encode a handler's value; raise BadResult where it is not JSON."""
     try:
         text = _encode_json(value)
-    except (TypeError, ValueError, RecursionError) as err:
+    except RecursionError:
+        raise BadResult("the handler returned what is not JSON: it is nested too deep, or holds itself") from None
+    except (TypeError, ValueError) as err:
         raise BadResult("the handler returned what is not JSON: %s" % err) from None
     try:
         return text.encode()
@@ -125,9 +162,9 @@ class Event:
 
     __slots__ = ("body", "headers", "method", "path", "query")
 
-    def __init__(self, call: frames.Call) -> None:
-        meta: Dict[str, Any] = _decode_json(str(call.meta, "utf-8")) if call.meta else {}
-        self.body = bytes(call.body)
+    def __init__(self, body: memoryview, meta_json: memoryview) -> None:
+        meta: Dict[str, Any] = from_json(str(meta_json, "utf-8")) if meta_json else {}
+        self.body = bytes(body)
         self.headers = Headers(meta.get("headers") or {})
         self.method: str = meta.get("method") or "POST"
         self.query = Query(meta.get("query") or {})
@@ -146,11 +183,12 @@ class EventContext:
 class LambdaContext:
     """The second argument of an AWS Lambda handler, as far as it means anything here."""
 
-    __slots__ = ("_deadline", "aws_request_id", "function_name", "function_version", "memory_limit_in_mb")
+    __slots__ = ("_deadline", "aws_request_id", "function_name", "memory_limit_in_mb")
+
+    function_version = "$LATEST"
 
     def __init__(self, function: str, memory: int, request_id: str, deadline: int) -> None:
         self.function_name = function
-        self.function_version = "$LATEST"
         self.memory_limit_in_mb = memory
         self.aws_request_id = request_id
         self._deadline = deadline
@@ -163,8 +201,8 @@ class LambdaContext:
 
 
 def _invoke_text(handler: Handler) -> Invoke:
-    def invoke(call: frames.Call) -> Result:
-        return _value(handler(_text(call.body)))
+    def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
+        return _value(handler(_text(body)))
 
     return invoke
 
@@ -172,8 +210,8 @@ def _invoke_text(handler: Handler) -> Invoke:
 def _invoke_event(handler: Handler) -> Invoke:
     context = EventContext()
 
-    def invoke(call: frames.Call) -> Result:
-        result = handler(Event(call), context)
+    def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
+        result = handler(Event(body, meta), context)
         if isinstance(result, dict) and ("statusCode" in result or "body" in result or "headers" in result):
             return _response(result)
         return _value(result)
@@ -202,22 +240,24 @@ def _event_json(body: memoryview) -> Any:
     if not body:
         return None
     try:
-        return _decode_json(_text(body))
-    except ValueError as err:
+        return from_json(str(body, "utf-8"))
+    except UnicodeDecodeError as err:
+        raise BadInput("the body is not UTF-8: %s" % err) from None
+    except (ValueError, RecursionError) as err:
         raise BadInput("the body is not JSON: %s" % err) from None
 
 
 def _invoke_lambda(handler: Handler, name: str, memory: int) -> Invoke:
-    def invoke(call: frames.Call) -> Result:
-        context = LambdaContext(name, memory, call.request_id, call.deadline)
-        return Result(frames.JSON, to_json(handler(_event_json(call.body), context)))
+    def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
+        context = LambdaContext(name, memory, str(request_id, "utf-8", "replace"), deadline)
+        return Result(frames.JSON, to_json(handler(_event_json(body), context)))
 
     return invoke
 
 
 def _invoke_lambda1(handler: Handler) -> Invoke:
-    def invoke(call: frames.Call) -> Result:
-        return Result(frames.JSON, to_json(handler(_event_json(call.body))))
+    def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
+        return Result(frames.JSON, to_json(handler(_event_json(body))))
 
     return invoke
 

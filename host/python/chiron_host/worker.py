@@ -117,9 +117,10 @@ class Worker:
     def _loop(self, sock: socket.socket) -> None:
         buffer = bytearray(BUFFER)
         view = memoryview(buffer)
-        receive, send = sock.recv_into, sock.sendall
-        functions, max_body = self._functions, self._max_body
-        header_size = frames.CALL_HEADER.size
+        receive, send, unpack = sock.recv_into, sock.sendall, frames.CALL_HEADER.unpack_from
+        header_size, max_id, max_meta = frames.CALL_HEADER.size, frames.MAX_REQUEST_ID, frames.MAX_META
+        max_body = self._max_body
+        invokes = [function.invoke for function in self._functions]
         log = streams.CallLog(send)
         streams.attach(log)
         while True:
@@ -128,38 +129,44 @@ class Worker:
                 got = fill(sock, view, got, header_size)
                 if got < header_size:
                     return  # the agent closed the lane
-            size = frames.call_size(buffer, max_body)
-            if got == size:
-                call = frames.decode_call(view[:size], max_body)
+            length, kind, _, index, id_len, _, meta_len, deadline = unpack(buffer)
+            size = length + 4
+            meta_at = header_size + id_len
+            body_at = meta_at + meta_len
+            if kind != 1 or id_len > max_id or meta_len > max_meta or not 0 <= size - body_at <= max_body:
+                frames.check_call(length, kind, id_len, meta_len, max_body)
+            if index >= len(invokes):
+                raise frames.FrameError("call of function %d of %d" % (index, len(invokes)))
+            frame = view
+            if got < size:
+                if size > BUFFER:
+                    frame = memoryview(bytearray(size))
+                    frame[:got] = view[:got]
+                if fill(sock, frame, got, size) < size:
+                    return
             elif got > size:
                 raise frames.FrameError("%d bytes follow a call of %d: one call at a time" % (got - size, size))
-            else:
-                whole = bytearray(size)
-                whole[:got] = view[:got]
-                if fill(sock, memoryview(whole), got, size) < size:
-                    return
-                call = frames.decode_call(whole, max_body)
-                del whole
-            if call.function >= len(functions):
-                raise frames.FrameError("call of function %d of %d" % (call.function, len(functions)))
 
             outcome = frames.OK
             start = perf_counter_ns()
             cpu = thread_time_ns()
             try:
-                content, body, status, headers = functions[call.function].invoke(call)
+                content, body, status, headers = invokes[index](
+                    frame[body_at:size], frame[meta_at:body_at], frame[header_size:meta_at], deadline
+                )
                 if len(body) > max_body:
-                    outcome, body = refuse("the handler returned %d bytes: over the limit of %d" % (len(body), max_body))
+                    raise handlers.BadResult(
+                        "the handler returned %d bytes: over the limit of %d" % (len(body), max_body)
+                    )
             except handlers.BadInput as err:
-                outcome, (_, body) = frames.BAD_INPUT, refuse(str(err), "BadInput")
+                outcome, body = frames.BAD_INPUT, failure("BadInput", str(err))
             except handlers.BadResult as err:
-                outcome, body = refuse(str(err))
+                outcome, body = frames.BAD_RESULT, failure("BadResult", str(err))
             except BaseException as err:
                 outcome, body = frames.RAISED, explain(err)
             cpu = thread_time_ns() - cpu
             run = perf_counter_ns() - start
-            del call
-            if outcome != frames.OK:
+            if outcome:
                 content, status, headers = frames.JSON, 0, b""
 
             if log.used:
@@ -169,22 +176,20 @@ class Worker:
                 send(head + headers + body if headers else head + body)
             else:
                 send_all(sock, head + headers, body)
-            del body, headers
+            del body, headers, frame
 
 
-def refuse(text: str, kind: str = "BadResult") -> Tuple[int, bytes]:
-    """Return outcome and body for a result that cannot be sent."""
-    return frames.BAD_RESULT, handlers.to_json({"type": kind, "message": text, "traceback": ""})
+def failure(kind: str, message: str, trace: str = "") -> bytes:
+    """Return the body of a reply for a call without a result."""
+    return handlers.to_json({"type": kind, "message": message, "traceback": trace})
 
 
 def explain(err: BaseException) -> bytes:
     """Return the body of a reply for a handler that raised."""
     try:
-        return handlers.to_json(
-            {"type": type(err).__name__, "message": failures.message(err), "traceback": failures.trace(err)}
-        )
+        return failure(type(err).__name__, failures.message(err), failures.trace(err))
     except BaseException:  # out of memory, or an exception that breaks when looked at
-        return handlers.to_json({"type": type(err).__name__, "message": "", "traceback": ""})
+        return failure(type(err).__name__, "")
 
 
 def fill(sock: socket.socket, view: memoryview, got: int, wanted: int) -> int:
