@@ -61,5 +61,4 @@ def install() -> None:
     base: Any = os.environ
     ours = _Environ.__new__(_Environ)
     ours.__dict__.update(base.__dict__)
-    os.environ = ours
-
+    os.environ = ours  # noqa: B003 - it holds the same variables

@@ -47,22 +47,22 @@ def _depth(tb: Optional[TracebackType]) -> int:
 def where(err: BaseException, within: str = "") -> str:
     """Return file:line of the failure, in the function's own folder where it can be."""
     if isinstance(err, SyntaxError) and err.filename:
-        return "%s:%s" % (err.filename, err.lineno or 0)
+        return f"{err.filename}:{err.lineno or 0}"
     summary = _frames(err, within)
     if not summary:
         return ""
     for frame in reversed(summary):
         if within and os.path.abspath(frame.filename).startswith(within + os.sep):
-            return "%s:%s" % (frame.filename, frame.lineno or 0)
-    return "%s:%s" % (summary[-1].filename, summary[-1].lineno or 0)
+            return f"{frame.filename}:{frame.lineno or 0}"
+    return f"{summary[-1].filename}:{summary[-1].lineno or 0}"
 
 
 def describe(err: BaseException, within: str = "") -> str:
     """Return one line: type, message, file:line."""
     text = err.msg if isinstance(err, SyntaxError) and err.msg else message(err)
-    line = "%s: %s" % (type(err).__name__, " ".join(text.split())) if text else type(err).__name__
+    line = "{}: {}".format(type(err).__name__, " ".join(text.split())) if text else type(err).__name__
     place = where(err, within)
-    return "%s (%s)" % (line, place) if place else line
+    return f"{line} ({place})" if place else line
 
 
 def trace(err: BaseException, within: str = "") -> str:
@@ -73,13 +73,12 @@ def trace(err: BaseException, within: str = "") -> str:
         lines.append("Traceback (most recent call last):\n")
         lines += summary.format()
     lines += traceback.format_exception_only(type(err), err)
-    for cause, text in ((err.__cause__, "caused by"), (None if err.__suppress_context__ else err.__context__, "while handling")):
+    context = None if err.__suppress_context__ else err.__context__
+    for cause, text in ((err.__cause__, "caused by"), (context, "while handling")):
         if cause is not None:
-            lines.append("%s %s\n" % (text, describe(cause, within)))
+            lines.append(f"{text} {describe(cause, within)}\n")
             break
     text = "".join(lines)
     if len(text) > MAX_TRACE:
         text = "…" + text[-MAX_TRACE:]
     return text.encode("utf-8", "backslashreplace").decode()
-
-

@@ -76,13 +76,13 @@ def check_call(length: int, kind: int, id_len: int, meta_len: int, max_body: int
     """Raise FrameError, in words, unless these parts of a CALL's header fit together."""
     body = length + LENGTH_SIZE - CALL_HEADER.size - id_len - meta_len
     if kind != CALL:
-        raise FrameError("expected a call, got a frame of kind %d" % kind)
+        raise FrameError(f"expected a call, got a frame of kind {kind}")
     if id_len > MAX_REQUEST_ID or meta_len > MAX_META:
-        raise FrameError("call with %d bytes of request id and %d of meta is over the limit" % (id_len, meta_len))
+        raise FrameError(f"call with {id_len} bytes of request id and {meta_len} of meta is over the limit")
     if body < 0:
-        raise FrameError("call of %d bytes is shorter than its parts" % (length + LENGTH_SIZE))
+        raise FrameError(f"call of {length + LENGTH_SIZE} bytes is shorter than its parts")
     if body > max_body:
-        raise FrameError("body of %d bytes is over the limit of %d" % (body, max_body))
+        raise FrameError(f"body of {body} bytes is over the limit of {max_body}")
 
 
 def reply_header(
@@ -124,7 +124,7 @@ class ControlDecoder:
             length, kind, _, _ = CONTROL_HEADER.unpack_from(pending)
             size = length + LENGTH_SIZE
             if size < CONTROL_HEADER.size or size > MAX_CONTROL:
-                raise FrameError("control frame of %d bytes" % size)
+                raise FrameError(f"control frame of {size} bytes")
             if len(pending) < size:
                 break
             frames.append((kind, bytes(pending[CONTROL_HEADER.size : size])))

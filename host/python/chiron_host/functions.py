@@ -79,7 +79,7 @@ class _Space:
     """A function's package, and the builtins that its modules see."""
 
     def __init__(self, name: str, folder: str) -> None:
-        self.package = "%s.%s" % (PREFIX, mangle(name))
+        self.package = f"{PREFIX}.{mangle(name)}"
         self.folder = folder
         # Whether a top-level name is one of the function's own modules.
         self._own: Dict[str, bool] = {}
@@ -100,16 +100,16 @@ class _Space:
             if own is None:
                 own = self._own[top] = self._owns(top)
             if own:
-                name = "%s.%s" % (self.package, name)
+                name = f"{self.package}.{name}"
                 if fromlist:
                     return builtins.__import__(name, globals, locals, fromlist, 0)
                 importlib.import_module(name)
-                return sys.modules["%s.%s" % (self.package, top)]
+                return sys.modules[f"{self.package}.{top}"]
             if top == "function" and not _elsewhere(top):
                 if rest:
-                    importlib.import_module("%s.%s" % (self.package, rest))
+                    importlib.import_module(f"{self.package}.{rest}")
                 if rest and fromlist:
-                    return builtins.__import__("%s.%s" % (self.package, rest), globals, locals, fromlist, 0)
+                    return builtins.__import__(f"{self.package}.{rest}", globals, locals, fromlist, 0)
                 if fromlist:
                     return builtins.__import__(self.package, globals, locals, fromlist, 0)
                 return sys.modules[self.package]
@@ -120,7 +120,7 @@ class _Space:
         if spec is None:
             return False
         # A folder without __init__.py gives way to a real module of that name.
-        return spec.origin is not None and spec.origin != "namespace" or not _elsewhere(top)
+        return (spec.origin is not None and spec.origin != "namespace") or not _elsewhere(top)
 
 
 def _elsewhere(top: str) -> bool:
@@ -166,7 +166,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def mangle(name: str) -> str:
     """Make a function's name a module's name, one to one."""
-    return "".join(c if c.isalnum() and c.isascii() else "_%x_" % ord(c) for c in name)
+    return "".join(c if c.isalnum() and c.isascii() else f"_{ord(c):x}_" for c in name)
 
 
 def _package(name: str, path: List[str]) -> types.ModuleType:
@@ -189,13 +189,13 @@ class Loader:
         folder, file = os.path.split(os.path.abspath(spec.file))
         stem, ext = os.path.splitext(file)
         if ext != ".py":
-            raise LoadError(spec.name, "%s is not a Python file" % spec.file)
+            raise LoadError(spec.name, f"{spec.file} is not a Python file")
         if not os.path.isfile(spec.file):
-            raise LoadError(spec.name, "%s does not exist" % spec.file)
+            raise LoadError(spec.name, f"{spec.file} does not exist")
         space = _Space(spec.name, folder)
         self._finder.spaces[space.package] = space
         setattr(self._root, mangle(spec.name), _package(space.package, [folder]))
-        name = "%s.%s" % (space.package, stem)
+        name = f"{space.package}.{stem}"
         environ.use(spec.env)
         try:
             module = self._module(name, os.path.join(folder, file), space)
@@ -206,14 +206,15 @@ class Loader:
         symbol = spec.symbol or next((s for s in SYMBOLS if hasattr(module, s)), "")
         if not symbol or not hasattr(module, symbol):
             raise LoadError(
-                spec.name, "%s defines no %s" % (spec.file, spec.symbol or "function named " + " or ".join(SYMBOLS))
+                spec.name,
+                "{} defines no {}".format(spec.file, spec.symbol or "function named " + " or ".join(SYMBOLS)),
             )
         handler = getattr(module, symbol)
         try:
             kind = spec.kind or handlers.kind_of(symbol, handler)
             return Function(spec, symbol, kind, handler)
         except (TypeError, ValueError) as err:
-            raise LoadError(spec.name, "%s: %s" % (spec.file, err)) from None
+            raise LoadError(spec.name, f"{spec.file}: {err}") from None
 
     def _module(self, name: str, path: str, space: _Space) -> types.ModuleType:
         if "." not in name[len(space.package) + 1 :]:

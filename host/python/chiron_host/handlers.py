@@ -53,7 +53,7 @@ Invoke = Callable[[memoryview, memoryview, memoryview, int], Result]
 _EMPTY = Result(frames.NONE, b"")
 
 _decode_any = json.JSONDecoder().decode
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], Tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def from_json(text: str) -> Any:
@@ -66,7 +66,7 @@ def from_json(text: str) -> Any:
 
 
 def _not_json(value: Any) -> Any:
-    raise TypeError("object of type %s is not JSON serializable" % type(value).__name__)
+    raise TypeError(f"object of type {type(value).__name__} is not JSON serializable")
 
 
 def _encoder(escape: str) -> Callable[[Any], str]:
@@ -97,9 +97,11 @@ def to_json(value: Any) -> bytes:
     try:
         text = _encode_json(value)
     except RecursionError:
-        raise BadResult("the handler returned what is not JSON: it is nested too deep, or holds itself") from None
+        raise BadResult(
+            "the handler returned what is not JSON: it is nested too deep, or holds itself"
+        ) from None
     except (TypeError, ValueError) as err:
-        raise BadResult("the handler returned what is not JSON: %s" % err) from None
+        raise BadResult(f"the handler returned what is not JSON: {err}") from None
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
@@ -110,7 +112,7 @@ def _text(body: memoryview) -> str:
     try:
         return str(body, "utf-8")
     except UnicodeDecodeError as err:
-        raise BadInput("the body is not UTF-8: %s" % err) from None
+        raise BadInput(f"the body is not UTF-8: {err}") from None
 
 
 def _value(result: Any) -> Result:
@@ -224,7 +226,7 @@ def _response(result: Dict[str, Any]) -> Result:
     if isinstance(status, str) and status.isdigit():
         status = int(status)
     if not isinstance(status, int) or not 100 <= status <= 599:
-        raise BadResult("the handler returned statusCode %r: it must be a number from 100 to 599" % (status,))
+        raise BadResult(f"the handler returned statusCode {status!r}: it must be a number from 100 to 599")
     headers = result.get("headers") or {}
     pairs: List[Tuple[str, str]] = []
     try:
@@ -242,9 +244,9 @@ def _event_json(body: memoryview) -> Any:
     try:
         return from_json(str(body, "utf-8"))
     except UnicodeDecodeError as err:
-        raise BadInput("the body is not UTF-8: %s" % err) from None
+        raise BadInput(f"the body is not UTF-8: {err}") from None
     except (ValueError, RecursionError) as err:
-        raise BadInput("the body is not JSON: %s" % err) from None
+        raise BadInput(f"the body is not JSON: {err}") from None
 
 
 def _invoke_lambda(handler: Handler, name: str, memory: int) -> Invoke:
@@ -282,8 +284,8 @@ def _arity(handler: Handler) -> Tuple[int, Optional[int]]:
     code = getattr(handler, "__code__", None)
     if code is not None and not hasattr(handler, "__wrapped__") and not hasattr(handler, "__self__"):
         if code.co_flags & 0x04:  # *args
-            return code.co_argcount - len(handler.__defaults__ or ()), None  # type: ignore[attr-defined]
-        return code.co_argcount - len(handler.__defaults__ or ()), code.co_argcount  # type: ignore[attr-defined]
+            return code.co_argcount - len(handler.__defaults__ or ()), None
+        return code.co_argcount - len(handler.__defaults__ or ()), code.co_argcount
     try:
         return _takes(handler)
     except (TypeError, ValueError):  # a builtin without a signature
@@ -293,11 +295,13 @@ def _arity(handler: Handler) -> Tuple[int, Optional[int]]:
 def kind_of(symbol: str, handler: Handler) -> str:
     """Tell a handler's kind by its name and by what it takes; raise TypeError where it fits none."""
     if not callable(handler):
-        raise TypeError("%s is not a function" % symbol)
+        raise TypeError(f"{symbol} is not a function")
     least, most = _arity(handler)
     fits = [n for n in (1, 2) if least <= n and (most is None or n <= most)]
     if not fits:
-        raise TypeError("%s takes %s arguments: a handler takes one or two" % (symbol, least if least > 2 else most))
+        raise TypeError(
+            f"{symbol} takes {least if least > 2 else most} arguments: a handler takes one or two"
+        )
     if symbol == "handle":
         # handle(req, extra=None) is a text handler; handle(*args) gets the pair.
         return TEXT if fits[0] == 1 and most is not None else EVENT
@@ -314,4 +318,4 @@ def invoker(kind: str, handler: Handler, name: str, memory: int) -> Invoke:
         return _invoke_lambda(handler, name, memory)
     if kind == LAMBDA1:
         return _invoke_lambda1(handler)
-    raise ValueError("unknown kind of handler %r: one of %s" % (kind, ", ".join(KINDS)))
+    raise ValueError("unknown kind of handler {!r}: one of {}".format(kind, ", ".join(KINDS)))

@@ -64,7 +64,9 @@ class CallLog:
         else:
             self._room -= len(data)
         self._send(
-            frames.LOG_HEADER.pack(frames.LOG_HEADER.size - frames.LENGTH_SIZE + len(data), frames.LOG, stream, 0)
+            frames.LOG_HEADER.pack(
+                frames.LOG_HEADER.size - frames.LENGTH_SIZE + len(data), frames.LOG, stream, 0
+            )
             + data
         )
 
@@ -156,7 +158,7 @@ class Stream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
-            raise TypeError("write() argument must be str, not %s" % type(text).__name__)
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         log = _current.log
         if log is not None:
             log.write(self._stream, text)

@@ -97,7 +97,7 @@ class Worker:
         try:
             self._loop(sock)
         except frames.FrameError as err:
-            os.write(2, ("chiron host: %s\n" % err).encode())
+            os.write(2, (f"chiron host: {err}\n").encode())
             os._exit(EXIT_PROTOCOL)
         except OSError:
             pass  # the agent closed the lane while a reply was on its way
@@ -136,7 +136,7 @@ class Worker:
             if kind != 1 or id_len > max_id or meta_len > max_meta or not 0 <= size - body_at <= max_body:
                 frames.check_call(length, kind, id_len, meta_len, max_body)
             if index >= len(invokes):
-                raise frames.FrameError("call of function %d of %d" % (index, len(invokes)))
+                raise frames.FrameError(f"call of function {index} of {len(invokes)}")
             frame = view
             if got < size:
                 if size > BUFFER:
@@ -145,7 +145,7 @@ class Worker:
                 if fill(sock, frame, got, size) < size:
                     return
             elif got > size:
-                raise frames.FrameError("%d bytes follow a call of %d: one call at a time" % (got - size, size))
+                raise frames.FrameError(f"{got - size} bytes follow a call of {size}: one call at a time")
 
             outcome = frames.OK
             start = perf_counter_ns()
@@ -156,7 +156,7 @@ class Worker:
                 )
                 if len(body) > max_body:
                     raise handlers.BadResult(
-                        "the handler returned %d bytes: over the limit of %d" % (len(body), max_body)
+                        f"the handler returned {len(body)} bytes: over the limit of {max_body}"
                     )
             except handlers.BadInput as err:
                 outcome, body = frames.BAD_INPUT, failure("BadInput", str(err))

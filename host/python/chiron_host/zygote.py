@@ -5,6 +5,7 @@ is held by a thread that does not exist in the child, and no page was dirtied
 by a request.
 """
 
+import contextlib
 import errno
 import gc
 import json
@@ -52,7 +53,7 @@ class Zygote:
         """Import what the agent names and tell it how that went."""
         kind, payload = self._next()
         if kind != frames.CONFIG:
-            raise frames.FrameError("expected the configuration, got a frame of kind %d" % kind)
+            raise frames.FrameError(f"expected the configuration, got a frame of kind {kind}")
         config: Dict[str, Any] = json.loads(payload)
         self._max_body = config["max_body"]
         if config.get("cpus"):
@@ -77,7 +78,7 @@ class Zygote:
         threads = sys.modules["threading"].active_count() if "threading" in sys.modules else 1
         report = {
             "pid": self._pid,
-            "version": "%d.%d.%d" % sys.version_info[:3],
+            "version": ".".join(map(str, sys.version_info[:3])),
             "functions": loaded,
             "failed": failed,
             "threads": threads - 1,
@@ -104,7 +105,7 @@ class Zygote:
                     continue
                 kind, payload = self._next()
                 if kind != frames.SPAWN:
-                    raise frames.FrameError("unexpected frame of kind %d" % kind)
+                    raise frames.FrameError(f"unexpected frame of kind {kind}")
                 self._spawn(payload)
                 while self._frames:
                     kind, payload = self._frames.pop(0)
@@ -131,7 +132,7 @@ class Zygote:
         worker, lanes, flags, cpu, interval, data_limit = frames.SPAWN_PAYLOAD.unpack(payload)
         count = lanes + (1 if flags & frames.SPAWN_CONTROL else 0)
         if lanes < 1 or count > len(self._fds):
-            raise frames.FrameError("spawn of %d lanes came with %d descriptors" % (lanes, len(self._fds)))
+            raise frames.FrameError(f"spawn of {lanes} lanes came with {len(self._fds)} descriptors")
         fds, self._fds = self._fds[:count], self._fds[count:]
         if cpu >= 0 and cpu not in self._cpus:
             pid, number = 0, errno.EINVAL
@@ -146,10 +147,8 @@ class Zygote:
             os.close(fd)
         if pid:
             self._children[pid] = worker
-            try:
+            with contextlib.suppress(OSError):
                 os.setpgid(pid, pid)  # here too: whoever comes first
-            except OSError:
-                pass
         self._send(frames.SPAWNED, frames.SPAWNED_PAYLOAD.pack(worker, pid, number))
 
     def _child(self, fds: List[int], has_control: bool, cpu: int, interval: int, data_limit: int) -> None:
@@ -212,10 +211,8 @@ def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)  # not yet a group of its own
-        except (ProcessLookupError, PermissionError):
-            pass
 
 
 def _add_site(folders: List[str]) -> None:
