@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chiron-faas/chiron/profile"
 )
@@ -32,7 +33,6 @@ func printProfile(w io.Writer, s style, p *profile.Profile) {
 		{title: "cold", right: true},
 		{title: "MEMORY", right: true},
 		{title: "RUNS", right: true},
-		{title: "PERIODS ms", flex: true},
 	}
 	var rows [][]string
 	times := make(map[string]int) // that a function was measured
@@ -55,10 +55,11 @@ func printProfile(w io.Writer, s style, p *profile.Profile) {
 		rows = append(rows, []string{
 			name, ms(f.Wall.Mean), ms(f.Wall.StdDev), ms(f.Wall.P99),
 			share(sum[profile.CPU]), share(sum[profile.Native]), share(sum[profile.Block]),
-			ms(f.Cold), bytesText(f.AddedRSS), fmt.Sprint(f.Runs), periods(f.Periods),
+			ms(f.Cold), bytesText(f.AddedRSS), fmt.Sprint(f.Runs),
 		})
 	}
 	printTable(w, s, columns, rows)
+	printPeriods(w, s, p, rows)
 	seen := make(map[string]bool)
 	for i := range p.Functions {
 		for _, n := range p.Functions[i].Notes {
@@ -77,10 +78,37 @@ func share(d time.Duration) string {
 	return ms(d)
 }
 
-// periods writes what a function does in order: "cpu 0.20, read 10.1, cpu 0.03".
+// longestName of a function before its periods, characters.
+const longestName = 24
+
+// printPeriods writes what each function does in order: "cpu 0.20, read 10.1,
+// cpu 0.03". rows are the table's, whose names are used.
+func printPeriods(w io.Writer, s style, p *profile.Profile, rows [][]string) {
+	indent := 0
+	for _, row := range rows {
+		indent = max(indent, min(utf8.RuneCountInString(row[0]), longestName)+gap)
+	}
+	printf(w, "%s\n", s.dim("what each does in order, ms"))
+	for i := range p.Functions {
+		name := fit(rows[i][0], longestName)
+		printf(w, "%s%s\n", pad(name, indent, utf8.RuneCountInString(name)), wrapped(periods(p.Functions[i].Periods), indent))
+	}
+}
+
+// shownPeriods of one function at most; the rest is summed up.
+const shownPeriods = 12
+
 func periods(all []profile.Period) string {
 	var parts []string
-	for _, p := range all {
+	for i, p := range all {
+		if i == shownPeriods-1 && len(all) > shownPeriods {
+			var rest time.Duration
+			for _, q := range all[i:] {
+				rest += q.Mean
+			}
+			parts = append(parts, fmt.Sprintf("%d more %s", len(all)-i, ms(rest)))
+			break
+		}
 		name := string(p.Class)
 		if p.Class == profile.Block && p.Cause != "" {
 			name = p.Cause

@@ -24,7 +24,7 @@ func bytesText(n int64) string {
 	v := float64(n)
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
 		if math.Abs(v) < 999.5 || unit == "GB" {
-			if unit == "B" || math.Abs(v) >= 99.5 {
+			if unit == "B" || math.Abs(v) >= 99.95 {
 				return fmt.Sprintf("%.0f %s", v, unit)
 			}
 			return fmt.Sprintf("%.1f %s", v, unit)

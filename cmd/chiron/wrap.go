@@ -55,15 +55,15 @@ Its log, one JSON object a line with what the functions print, is standard error
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "", "`address`: 127.0.0.1:8080, tcp://HOST:PORT or unix:///PATH (needed)")
 	flags.StringArrayVar(&f.peers, "peer", nil, "another wrap's address, as `NAME=ADDRESS`; once for each")
-	flags.StringVar(&f.cpus, "cpus", "", "the machine's CPUs that the wrap may use: `0,2-3`; default: those of this process")
+	flags.StringVar(&f.cpus, "cpus", "", "the machine's CPUs to use, as `0,2-3`; default: those of this process")
 	flags.BoolVar(&f.leash, "leash", false, "end, and kill everything below, when standard input ends")
 	flags.IntVar(&f.concurrency, "concurrency", 0, "most requests worked on at once; 0: the bundle's, or "+strconv.Itoa(wrap.DefaultConcurrency))
-	flags.IntVar(&f.queue, "queue", wrap.DefaultQueue, "most requests that wait beyond those; more are answered 429")
+	flags.IntVar(&f.queue, "queue", wrap.DefaultQueue, "most requests that wait; more are answered 429")
 	flags.Int64Var(&f.maxBody, "max-body", wrap.DefaultMaxBody, "largest request body, `bytes`")
 	flags.DurationVar(&f.grace, "grace", wrap.DefaultGracePeriod, "how long requests may take to end after SIGTERM")
 	flags.DurationVar(&f.timeout, "timeout", 0, "most that a request may take; 0: no bound but the functions' own")
-	flags.StringVar(&f.workDir, "workdir", "", "the functions' current `folder`; default: a fresh one, removed at the end")
-	flags.StringVar(&f.bytecode, "bytecode-cache", "", "`folder` for compiled modules, shared by starts; default: none are kept")
+	flags.StringVar(&f.workDir, "workdir", "", "the functions' current `folder`; default: a passing one")
+	flags.StringVar(&f.bytecode, "bytecode-cache", "", "`folder` that keeps compiled modules; default: none is")
 	return cmd
 }
 

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWrongUse: exit code 2 and one line that says what is wrong and where to
+// read on.
+func TestWrongUse(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"nonsense", `unknown command "nonsense" for "chiron"`},
+		{"profil", "did you mean profile?"},
+		{"--nonsense", "unknown flag: --nonsense"},
+		{"version --output xml", "text or json"},
+		{"version now", `"now"`},
+		{"doctor --listen", "needs an argument"},
+		{"profile", "DIR is missing"},
+		{"profile a b", `"b" is one too many`},
+		{"profile . --runs 3", "at least 10"},
+		{"profile . --runs many", "invalid argument"},
+		{"wrap", "DIR is missing"},
+		{"wrap .", "--listen is missing"},
+		{"wrap . --listen here", "neither unix:///PATH nor HOST:PORT"},
+		{"wrap . --listen :0 --peer wrap-2", "NAME=ADDRESS"},
+		{"wrap . --listen :0 --peer a=:1 --peer a=:2", "a is given twice"},
+		{"wrap . --listen :0 --cpus 0,x", `"x" in "0,x"`},
+		{"wrap . --listen :0 --concurrency -1", "--concurrency -1"},
+		{"wrap . --listen :0 --max-body -1", "--max-body -1"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			got := chiron(t, strings.Fields(c.args)...)
+			if got.code != exitUsage {
+				t.Errorf("exit code %d, want %d", got.code, exitUsage)
+			}
+			if got.out != "" {
+				t.Errorf("standard output: %q", got.out)
+			}
+			if !strings.Contains(got.err, c.want) || !strings.Contains(got.err, "; see: chiron") || strings.Count(got.err, "\n") != 1 {
+				t.Errorf("standard error: %q, want one line with %q and where to read on", got.err, c.want)
+			}
+		})
+	}
+}
+
+// TestFailedWork: exit code 1, and no lesson on usage.
+func TestFailedWork(t *testing.T) {
+	empty := t.TempDir()
+	for _, args := range [][]string{
+		{"profile", empty},
+		{"profile", empty + "/none"},
+		{"wrap", empty, "--listen", "127.0.0.1:0"},
+	} {
+		got := chiron(t, args...)
+		if got.code != exitFailed || got.out != "" || got.err == "" || strings.Contains(got.err, "--help") {
+			t.Errorf("%v: exit code %d, %q, %q", args, got.code, got.out, got.err)
+		}
+	}
+}
+
+func TestParseCPUs(t *testing.T) {
+	for in, want := range map[string][]int{
+		"": nil, "0": {0}, "0,2-4": {0, 2, 3, 4}, "3,1": {3, 1},
+	} {
+		got, err := parseCPUs(in)
+		if err != nil || !equal(got, want) {
+			t.Errorf("%q: %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{",", "a", "-1", "3-1", "0,0", "1-2,2", "0-99999999", "1-", "1 "} {
+		if got, err := parseCPUs(in); err == nil {
+			t.Errorf("%q is read as %v", in, got)
+		}
+	}
+}
+
+func equal(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
