@@ -9,7 +9,7 @@
 // called over the network. What the functions do comes from their profile, what
 // the machine costs from a Calibration.
 //
-// PaperLatency is the paper's own model, equations 1 to 4 and Algorithm 1, as
+// Paper.go holds the
 // published with its artifact's constants. It is the reference that the
 // simulation is held against where the paper's assumptions hold (every process
 // has a CPU, no native code, flat stages); nothing is planned with it.

@@ -1,0 +1,157 @@
+package predict
+
+import (
+	"fmt"
+
+	"github.com/chiron-faas/chiron/plan"
+)
+
+// layout is a plan in numbers.
+type layout struct {
+	places []place // by task
+	// processes of all wraps, one wrap after the other.
+	processes []process
+	// wraps[w] is the first of processes that is wrap w's; one more at the end.
+	wraps []int
+	// domains are sets of CPUs that threads may share; every wrap is in one.
+	domains []domain
+	// cpus is the number of CPUs of all domains together.
+	cpus int
+	// owner[wrap of a CPU], used while domains are made.
+	domainOf []int // by CPU
+}
+
+// place of a task.
+type place struct {
+	process int // index in layout.processes; -1: none
+	wrap    int
+}
+
+type process struct {
+	wrap     int
+	index    int // in the wrap
+	mode     plan.Mode
+	cpu      int   // of all; -1: any of its domain
+	domain   int   // index in layout.domains
+	interval int64 // ns
+}
+
+// domain is a set of CPUs; pinned threads run on one of them, others on any.
+type domain struct{ cpus []int }
+
+// layOut reads the plan. With only, the tasks of that stage must be placed;
+// without, all.
+func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
+	l.places = l.places[:0]
+	for range p.tasks {
+		l.places = append(l.places, place{process: -1})
+	}
+	l.processes, l.wraps = l.processes[:0], l.wraps[:0]
+	l.deal(p.options.CPUs, pl)
+	firstCPU := 0
+	for w := range pl.Wraps {
+		wrap := &pl.Wraps[w]
+		l.wraps = append(l.wraps, len(l.processes))
+		for i := range wrap.Processes {
+			spec := &wrap.Processes[i]
+			proc := process{
+				wrap: w, index: i, mode: spec.Mode, cpu: -1, domain: l.domainOf[firstCPU%l.cpus],
+				interval: int64(p.calibration.SwitchInterval),
+			}
+			switch {
+			case spec.CPU >= wrap.CPUs:
+				return fmt.Errorf("predict: process %d of wrap %q is pinned to CPU %d of %d: plan again", i, wrap.Name, spec.CPU, wrap.CPUs)
+			case spec.CPU != plan.Unpinned:
+				proc.cpu = (firstCPU + spec.CPU) % l.cpus
+			case wrap.CPUs == 1:
+				proc.cpu = firstCPU % l.cpus
+			}
+			if spec.SwitchInterval > 0 {
+				proc.interval = int64(spec.SwitchInterval)
+			}
+			for _, name := range spec.Tasks {
+				t, ok := p.index[name]
+				if !ok {
+					return fmt.Errorf("predict: the plan places %q, which is no task of the workflow: plan again", name)
+				}
+				if l.places[t].process >= 0 {
+					return fmt.Errorf("predict: the plan places task %q twice: plan again", name)
+				}
+				l.places[t] = place{process: len(l.processes), wrap: w}
+			}
+			l.processes = append(l.processes, proc)
+		}
+		firstCPU += wrap.CPUs
+	}
+	l.wraps = append(l.wraps, len(l.processes))
+	first, end := 0, len(p.tasks)
+	if only != nil {
+		first, end = only.first, only.end
+	}
+	for t := first; t < end; t++ {
+		if l.places[t].process < 0 {
+			return fmt.Errorf("predict: the plan has no place for task %q: plan again", p.tasks[t].name)
+		}
+	}
+	return nil
+}
+
+// deal makes the domains: a wrap's CPUs are one, and wraps that share a CPU
+// because the machine has too few share one.
+func (l *layout) deal(machine int, pl *plan.Plan) {
+	total := 0
+	for w := range pl.Wraps {
+		total += max(1, pl.Wraps[w].CPUs)
+	}
+	l.cpus = total
+	if machine > 0 && machine < total {
+		l.cpus = machine
+	}
+	l.domainOf = l.domainOf[:0]
+	for range l.cpus {
+		l.domainOf = append(l.domainOf, -1)
+	}
+	for i := range l.domains {
+		l.domains[i].cpus = l.domains[i].cpus[:0]
+	}
+	l.domains = l.domains[:0]
+	first := 0
+	for w := range pl.Wraps {
+		n := max(1, pl.Wraps[w].CPUs)
+		d := -1
+		for i := range n {
+			if joined := l.domainOf[(first+i)%l.cpus]; joined >= 0 {
+				d = joined
+				break
+			}
+		}
+		if d < 0 {
+			d = len(l.domains)
+			if d < cap(l.domains) {
+				l.domains = l.domains[:d+1]
+			} else {
+				l.domains = append(l.domains, domain{})
+			}
+		}
+		for i := range n {
+			l.join((first+i)%l.cpus, d)
+		}
+		first += n
+	}
+}
+
+// join puts a CPU, and the domain that it may already be in, into domain d.
+func (l *layout) join(cpu, d int) {
+	switch old := l.domainOf[cpu]; {
+	case old == d:
+	case old < 0:
+		l.domainOf[cpu] = d
+		l.domains[d].cpus = append(l.domains[d].cpus, cpu)
+	default:
+		for _, c := range l.domains[old].cpus {
+			l.domainOf[c] = d
+		}
+		l.domains[d].cpus = append(l.domains[d].cpus, l.domains[old].cpus...)
+		l.domains[old].cpus = l.domains[old].cpus[:0]
+	}
+}

@@ -1,0 +1,322 @@
+package predict
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// simulation plays one stage of one plan. All times are ns from the stage's
+// begin. Its parts: walk.go follows the tree of the stage through wraps as the
+// agents do, lock.go is the interpreter lock, processor.go shares the CPUs.
+type simulation struct {
+	layout
+	p     *Predictor
+	stage *stage
+
+	now int64
+	// events that are due at a known time, a heap.
+	events eventHeap
+	order  int // of events that were added
+	// threads, one for each task of the stage: threads[t-stage.first].
+	threads []thread
+	// running are the indices of the threads that are on a CPU or queue for it.
+	running []int
+	// shared says that the CPUs must be shared out anew.
+	shared bool
+
+	groups       []group
+	interpreters []interpreter
+	// pools maps a pool process to its interpreter; -1: none yet.
+	pools []int
+	nodes []nodeState // by node of the stage
+	done  bool
+
+	processor processor
+	recording bool
+	spans     []span
+}
+
+// thread runs one task.
+type thread struct {
+	interpreter int
+	up          int // node of the task
+	next        int // index of the period that it is in
+	// left of that period, ns of CPU.
+	left int64
+	// rate of progress: num/den of a CPU, where it runs.
+	num, den int64
+	activity Activity
+	since    int64 // of activity
+}
+
+// span is a Span by thread.
+type span struct {
+	thread     int
+	activity   Activity
+	start, end int64
+}
+
+// never is the time of what does not happen.
+const never = math.MaxInt64
+
+// run simulates a stage under the plan that was laid out, and returns how long
+// it takes.
+func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
+	s.p, s.stage, s.recording = p, st, record
+	s.now, s.order, s.done = 0, 0, false
+	s.events = s.events[:0]
+	s.running, s.shared = s.running[:0], false
+	s.spans = s.spans[:0]
+	s.groups, s.interpreters = s.groups[:0], s.interpreters[:0]
+	s.threads = slices.Grow(s.threads[:0], st.end-st.first)[:st.end-st.first]
+	clear(s.threads)
+	s.nodes = slices.Grow(s.nodes[:0], len(st.nodes))[:len(st.nodes)]
+	s.describe()
+	s.pools = slices.Grow(s.pools[:0], len(s.processes))[:len(s.processes)]
+	for i := range s.pools {
+		s.pools[i] = -1
+	}
+	s.begin()
+	for !s.done {
+		s.step()
+	}
+	return time.Duration(s.now)
+}
+
+// step advances to the next moment at which anything changes. What happens at
+// the same moment happens in this order: periods end, by thread; events, by
+// their order; lock holders are asked to let go, by interpreter.
+func (s *simulation) step() {
+	if s.shared {
+		s.share()
+	}
+	next := int64(never)
+	if len(s.events) > 0 {
+		next = s.events[0].at
+	}
+	for _, t := range s.running {
+		th := &s.threads[t]
+		next = min(next, s.now+(th.left*th.den+th.num-1)/th.num)
+	}
+	for i := range s.interpreters {
+		next = min(next, s.interpreters[i].handover)
+	}
+	if next == never {
+		// Every thread waits for another: the simulation is wrong.
+		panic("predict: the simulation of stage " + s.stage.name + " stands still")
+	}
+	elapsed := next - s.now
+	s.now = next
+	ended := false
+	for _, t := range s.running {
+		th := &s.threads[t]
+		th.left -= elapsed * th.num / th.den
+		ended = ended || th.left <= 0
+	}
+	for ended {
+		// The list changes under endPeriod: look again from the start.
+		ended = false
+		first := -1
+		for _, t := range s.running {
+			if s.threads[t].left <= 0 && (first < 0 || t < first) {
+				first = t
+			}
+		}
+		if first >= 0 {
+			ended = true
+			s.endPeriod(first)
+		}
+	}
+	for len(s.events) > 0 && s.events[0].at == s.now && !s.done {
+		s.happen(s.events.pop())
+	}
+	for i := range s.interpreters {
+		if s.interpreters[i].handover == s.now && !s.done {
+			s.handOver(i)
+		}
+	}
+}
+
+// startThread lets a task's thread begin now.
+func (s *simulation) startThread(t int) {
+	th := &s.threads[t-s.stage.first]
+	th.next = -1
+	s.endPeriod(t - s.stage.first)
+}
+
+// endPeriod takes a thread from the period that it has finished to the next.
+func (s *simulation) endPeriod(t int) {
+	th := &s.threads[t]
+	periods := s.p.tasks[s.stage.first+t].periods
+	was := th.next
+	th.next++
+	if was >= 0 && periods[was].class != profile.Block {
+		s.leaveCPU(t)
+		if periods[was].class == profile.CPU {
+			s.release(th.interpreter)
+		}
+	}
+	if th.next == len(periods) {
+		s.become(t, "")
+		s.nodeDone(th.up)
+		return
+	}
+	p := periods[th.next]
+	th.left = p.work
+	switch p.class {
+	case profile.CPU:
+		s.acquire(th.interpreter, t)
+	case profile.Native:
+		s.become(t, Native)
+		s.enterCPU(t)
+	default:
+		s.become(t, Block)
+		s.at(s.now+p.work, event{kind: wake, subject: t})
+	}
+}
+
+// become notes that a thread does something else from now on.
+func (s *simulation) become(t int, a Activity) {
+	th := &s.threads[t]
+	if s.recording && th.activity != "" && s.now > th.since {
+		if last := len(s.spans) - 1; last >= 0 && s.spans[last].thread == t && s.spans[last].activity == th.activity && s.spans[last].end == th.since {
+			s.spans[last].end = s.now
+		} else {
+			s.spans = append(s.spans, span{thread: t, activity: th.activity, start: th.since, end: s.now})
+		}
+	}
+	th.activity, th.since = a, s.now
+}
+
+// timeline returns the recorded spans of the stage, which begins at offset.
+func (s *simulation) timeline(p *Predictor, pl *plan.Plan, st *stage, offset time.Duration) []Span {
+	slices.SortStableFunc(s.spans, func(a, b span) int {
+		if a.thread != b.thread {
+			return a.thread - b.thread
+		}
+		return int(min(1, max(-1, a.start-b.start)))
+	})
+	out := make([]Span, len(s.spans))
+	for i, sp := range s.spans {
+		t := st.first + sp.thread
+		proc := &s.processes[s.places[t].process]
+		out[i] = Span{
+			Task: p.tasks[t].name, Function: p.tasks[t].function,
+			Wrap: pl.Wraps[proc.wrap].Name, Process: proc.index, Activity: sp.activity,
+			Start: offset + time.Duration(sp.start), End: offset + time.Duration(sp.end),
+		}
+	}
+	return out
+}
+
+// event is something that is due at a known time.
+type event struct {
+	at      int64
+	order   int // of its making; earlier first at the same time
+	kind    eventKind
+	subject int
+}
+
+type eventKind uint8
+
+const (
+	startTask  eventKind = iota // subject: a task
+	wake                        // a thread
+	startGroup                  // a group
+	endGroup                    // a group
+)
+
+func (s *simulation) at(t int64, e event) {
+	e.at, e.order = t, s.order
+	s.order++
+	s.events.push(e)
+}
+
+func (s *simulation) happen(e event) {
+	switch e.kind {
+	case startTask:
+		s.startThread(e.subject)
+	case wake:
+		s.endPeriod(e.subject)
+	case startGroup:
+		s.startGroup(e.subject)
+	case endGroup:
+		s.groupDone(e.subject)
+	}
+}
+
+// eventHeap is a binary heap; container/heap would allocate for each event.
+type eventHeap []event
+
+func (h eventHeap) before(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].order < h[j].order
+}
+
+func (h *eventHeap) push(e event) {
+	*h = append(*h, e)
+	for i := len(*h) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !h.before(i, parent) {
+			return
+		}
+		(*h)[i], (*h)[parent] = (*h)[parent], (*h)[i]
+		i = parent
+	}
+}
+
+func (h *eventHeap) pop() event {
+	old := *h
+	top := old[0]
+	last := len(old) - 1
+	old[0] = old[last]
+	*h = old[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return top
+		}
+		if child+1 < last && h.before(child+1, child) {
+			child++
+		}
+		if !h.before(child, i) {
+			return top
+		}
+		old[i], old[child] = old[child], old[i]
+		i = child
+	}
+}
+
+// nodeState is what a run knows of a node.
+type nodeState struct {
+	// owner is the wrap that holds all tasks below the node; -1: several do.
+	owner int
+	// group that walks the node.
+	group int
+	// up is the node that waits for it; -1: the group does.
+	up int
+	// next child of a series.
+	next int
+	// pending groups of a parallel.
+	pending int
+}
+
+// describe finds the nodes' owners.
+func (s *simulation) describe() {
+	for i := len(s.stage.nodes) - 1; i >= 0; i-- { // children stand behind parents
+		n := &s.stage.nodes[i]
+		owner := s.places[n.first].wrap
+		if n.kind != workflow.BlockTask {
+			for _, c := range n.children {
+				if s.nodes[c].owner != owner {
+					owner = -1
+				}
+			}
+		}
+		s.nodes[i] = nodeState{owner: owner}
+	}
+}

@@ -1,0 +1,267 @@
+package predict
+
+import (
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// group is what one agent works on for one caller: the stage's branches in wrap
+// 1, the branches that another wrap was called for, or a single task there.
+type group struct {
+	wrap int
+	// children are the nodes that it walks.
+	children []int
+	// node that waits for it; -1: the stage.
+	node int
+	// remote says that it was called from another wrap.
+	remote bool
+	// gathers says that its end collects the results of its wrap's processes.
+	gathers bool
+	home    int // the group whose forked processes it uses: itself, or another
+	pending int
+	// up and from are what the node of a single task had before it was called.
+	up, from int
+	// forked are the interpreters of this request, by process.
+	forked []int
+}
+
+// begin starts the stage in wrap 1.
+func (s *simulation) begin() {
+	// The branches of a Parallel that run here gather before those elsewhere.
+	flat := s.stage.nodes[0].kind != workflow.BlockParallel
+	s.launch(group{wrap: 0, node: -1, children: []int{0}, gathers: flat}, 0)
+}
+
+// launch starts a group after a delay.
+func (s *simulation) launch(g group, delay int64) {
+	g.home = len(s.groups)
+	s.groups = append(s.groups, g)
+	if delay == 0 {
+		s.startGroup(g.home)
+		return
+	}
+	s.at(s.now+delay, event{kind: startGroup, subject: g.home})
+}
+
+// startGroup forks the group's processes (equation 4: the j-th is delayed by
+// (j-1)·T_Block and takes T_Startup) and starts its nodes in their order.
+func (s *simulation) startGroup(i int) {
+	g := &s.groups[i]
+	s.fork(i, g.children)
+	g.pending = len(g.children)
+	for _, n := range g.children {
+		s.nodes[n].up = -1
+		s.start(n, i)
+	}
+}
+
+// fork makes the fork processes of the group's wrap that have a task below the
+// nodes. A task whose wrap is elsewhere is forked there, when it is called.
+func (s *simulation) fork(i int, nodes []int) {
+	g := &s.groups[i]
+	j := int64(0)
+	for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
+		if s.processes[p].mode != plan.Fork || !s.serves(p, nodes) {
+			continue
+		}
+		g.forked = append(g.forked, s.interpret(interpreter{
+			process: p, group: i,
+			ready: s.now + j*int64(s.p.calibration.Block) + int64(s.p.calibration.Startup),
+		}))
+		j++
+	}
+}
+
+// serves says whether process p has a task below one of the nodes.
+func (s *simulation) serves(p int, nodes []int) bool {
+	for _, n := range nodes {
+		for t := s.stage.nodes[n].first; t < s.stage.nodes[n].end; t++ {
+			if s.places[t].process == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *simulation) interpret(in interpreter) int {
+	in.holder, in.handover = -1, never
+	i := len(s.interpreters)
+	if i < cap(s.interpreters) {
+		in.line = s.interpreters[:i+1][i].line[:0] // its memory
+	}
+	s.interpreters = append(s.interpreters, in)
+	return i
+}
+
+// start walks a node in group i from now on.
+func (s *simulation) start(n, i int) {
+	s.nodes[n].group = i
+	switch s.stage.nodes[n].kind {
+	case workflow.BlockTask:
+		s.startTask(n, i)
+	case workflow.BlockSeries:
+		s.nodes[n].next = 1
+		first := s.stage.nodes[n].children[0]
+		s.nodes[first].up = n
+		s.start(first, i)
+	case workflow.BlockParallel:
+		s.startParallel(n, i)
+	}
+}
+
+// startParallel calls the wraps that hold whole branches (equation 2: the k-th
+// wrap's call begins (k-1)·T_INV later, and T_RPC is paid beside its work), and
+// walks the other branches here.
+func (s *simulation) startParallel(n, i int) {
+	here := s.groups[i].wrap
+	children := s.stage.nodes[n].children
+	local := make([]int, 0, len(children))
+	for _, c := range children {
+		if o := s.nodes[c].owner; o == here || o < 0 {
+			local = append(local, c)
+		}
+	}
+	k := int64(0)
+	calibration := &s.p.calibration
+	for w := range len(s.wraps) - 1 {
+		if w == here {
+			continue
+		}
+		var remote []int
+		for _, c := range children {
+			if s.nodes[c].owner == w {
+				remote = append(remote, c)
+			}
+		}
+		if remote == nil {
+			continue
+		}
+		k++
+		s.nodes[n].pending++
+		s.launch(group{wrap: w, node: n, children: remote, remote: true, gathers: true}, k*int64(calibration.INV)+int64(calibration.RPC)/2)
+	}
+	if len(local) == 0 {
+		return
+	}
+	s.nodes[n].pending++
+	// The first Parallel of a group uses the processes that the group forked.
+	inner := len(s.groups)
+	s.groups = append(s.groups, group{wrap: here, node: n, children: local, gathers: n == 0, home: s.groups[i].home, pending: len(local)})
+	for _, c := range local {
+		s.nodes[c].up = -1
+		s.start(c, inner)
+	}
+}
+
+// startTask starts a task's thread in its process, or calls its wrap.
+func (s *simulation) startTask(n, i int) {
+	t := s.stage.nodes[n].first
+	calibration := &s.p.calibration
+	pl := s.places[t]
+	th := &s.threads[t-s.stage.first]
+	th.up = n
+	if th.activity == "" {
+		s.become(t-s.stage.first, Start)
+	}
+	if pl.wrap != s.groups[i].wrap {
+		called := group{wrap: pl.wrap, node: n, children: []int{n}, remote: true, up: s.nodes[n].up, from: i}
+		s.launch(called, int64(calibration.INV)+int64(calibration.RPC)/2)
+		return
+	}
+	home := &s.groups[s.groups[i].home]
+	in := -1
+	for _, f := range home.forked {
+		if s.interpreters[f].process == pl.process {
+			in = f
+		}
+	}
+	if in < 0 {
+		if s.pools[pl.process] < 0 {
+			s.pools[pl.process] = s.interpret(interpreter{process: pl.process, group: -1})
+		}
+		in = s.pools[pl.process]
+	}
+	th.interpreter = in
+	x := &s.interpreters[in]
+	begin := s.now
+	// A pool process and one that has been running get a call; the first call
+	// of a fork is in T_Startup.
+	if x.group < 0 || s.now > x.ready {
+		begin += int64(calibration.Dispatch)
+	}
+	begin = max(begin, x.ready)
+	if x.started > 0 {
+		begin = max(begin, x.latest+int64(calibration.ThreadStart))
+	}
+	x.started++
+	x.latest = begin
+	s.at(begin, event{kind: startTask, subject: t})
+}
+
+// nodeDone tells a node's end to whatever waits for it.
+func (s *simulation) nodeDone(n int) {
+	up := s.nodes[n].up
+	if up < 0 {
+		s.childDone(s.nodes[n].group)
+		return
+	}
+	// The node that waits is a series.
+	series := &s.nodes[up]
+	children := s.stage.nodes[up].children
+	if series.next == len(children) {
+		s.nodeDone(up)
+		return
+	}
+	child := children[series.next]
+	series.next++
+	s.nodes[child].up = up
+	s.start(child, series.group)
+}
+
+// childDone counts a group's nodes down. Its end costs T_IPC for each further
+// process of its wrap (equation 3), and the way back where it was called.
+func (s *simulation) childDone(i int) {
+	g := &s.groups[i]
+	g.pending--
+	if g.pending > 0 {
+		return
+	}
+	cost := int64(0)
+	calibration := &s.p.calibration
+	if g.gathers {
+		used := int64(0)
+		for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
+			if s.serves(p, g.children) {
+				used++
+			}
+		}
+		cost += max(0, used-1) * int64(calibration.IPC)
+	}
+	if g.remote {
+		cost += int64(calibration.RPC) - int64(calibration.RPC)/2
+	}
+	if cost == 0 {
+		s.groupDone(i)
+		return
+	}
+	s.at(s.now+cost, event{kind: endGroup, subject: i})
+}
+
+// groupDone tells a group's end to the node that waits for it.
+func (s *simulation) groupDone(i int) {
+	n := s.groups[i].node
+	switch {
+	case n < 0:
+		s.done = true
+	case s.stage.nodes[n].kind == workflow.BlockTask:
+		// The call of a single task: the node is done where it was called from.
+		s.nodes[n].up, s.nodes[n].group = s.groups[i].up, s.groups[i].from
+		s.nodeDone(n)
+	default:
+		s.nodes[n].pending--
+		if s.nodes[n].pending == 0 {
+			s.nodeDone(n)
+		}
+	}
+}
