@@ -43,6 +43,8 @@ type Measurement struct {
 	Requests int
 	WarmUp   int
 	Latency  profile.Stat
+	// Samples are the latencies that count, in order.
+	Samples []time.Duration
 	// Output of the last request.
 	Output []byte
 }
@@ -94,7 +96,7 @@ func Measure(ctx context.Context, o MeasureOptions) (*Measurement, error) {
 			Done: i + 1, Total: o.WarmUp + o.Requests, Passing: true,
 		})
 	}
-	m.Latency = profile.NewStat(took)
+	m.Latency, m.Samples = profile.NewStat(took), took
 	return m, nil
 }
 

@@ -53,6 +53,7 @@ and runs it.`,
 		}
 	}
 	add("step", newProfile(a))
+	add("serve", newInvoke(a))
 	add("machine", newDoctor(a), newVersion(a))
 	root.AddCommand(newWrap(a)) // for targets, not for people: hidden
 	return root
