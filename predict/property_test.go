@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/predict/predicttest"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -30,22 +31,22 @@ func randomSample(t testing.TB, r *rand.Rand) sample {
 	graph = func(depth int) any {
 		switch k := r.IntN(4); {
 		case k == 0 && depth > 0:
-			var g par
+			var g predicttest.Par
 			for range 1 + r.IntN(4) {
 				g = append(g, graph(depth-1))
 			}
 			return g
 		case k == 1 && depth > 0:
-			var g seq
+			var g predicttest.Seq
 			for range 1 + r.IntN(3) {
 				g = append(g, graph(depth-1))
 			}
-			return g.flat()
+			return flat(g)
 		}
 		tasks = append(tasks, fmt.Sprintf("t%d", len(tasks)))
 		return tasks[len(tasks)-1]
 	}
-	s := sample{definition: define(t, seq{graph(3), graph(2)}.flat()), profile: &profile.Profile{Workflow: "w"}, plan: &plan.Plan{Workflow: "w", Model: "test"}}
+	s := sample{definition: predicttest.Define(t, flat(predicttest.Seq{graph(3), graph(2)})), profile: &profile.Profile{Workflow: "w"}, plan: &plan.Plan{Workflow: "w", Model: "test"}}
 	classes := []profile.Class{profile.CPU, profile.Native, profile.Block}
 	for _, name := range tasks {
 		f := profile.Function{Name: "f", Tasks: []string{name}}
@@ -80,11 +81,11 @@ func randomSample(t testing.TB, r *rand.Rand) sample {
 }
 
 // flat takes series out of a series, which states of one machine cannot nest.
-func (g seq) flat() seq {
-	var out seq
+func flat(g predicttest.Seq) predicttest.Seq {
+	var out predicttest.Seq
 	for _, x := range g {
-		if inner, ok := x.(seq); ok {
-			out = append(out, inner.flat()...)
+		if inner, ok := x.(predicttest.Seq); ok {
+			out = append(out, flat(inner)...)
 		} else {
 			out = append(out, x)
 		}
@@ -196,7 +197,7 @@ func checkLocks(t *testing.T, s sample, got *Prediction) {
 func BenchmarkLatency(b *testing.B) {
 	for _, n := range []int{10, 100, 200} {
 		b.Run(fmt.Sprintf("functions=%d", n), func(b *testing.B) {
-			var g par
+			var g predicttest.Par
 			text := ""
 			wrap := "6: pool@0"
 			for i := range n {
@@ -211,11 +212,11 @@ func BenchmarkLatency(b *testing.B) {
 				wrap += fmt.Sprintf(" t%d", i)
 			}
 			c := Paper()
-			p, err := New(define(b, g), behave(b, text), &c, Options{})
+			p, err := New(predicttest.Define(b, g), predicttest.Behave(b, text), &c, Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			pl := arrange(b, wrap)
+			pl := predicttest.Arrange(b, wrap)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := p.Latency(pl); err != nil {
