@@ -1,0 +1,309 @@
+package pgp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/predict"
+	"github.com/chiron-faas/chiron/predict/predicttest"
+	"github.com/chiron-faas/chiron/profile"
+)
+
+const msec = time.Millisecond
+
+// constants without thread starts, so that sums come out round.
+func constants() predict.Calibration {
+	c := predict.Paper()
+	c.ThreadStart = 0
+	return c
+}
+
+func problem(t testing.TB, graph any, behaviour string, slo time.Duration) Problem {
+	c := constants()
+	return Problem{
+		Workflow: "w", Definition: predicttest.Define(t, graph), Profile: predicttest.Behave(t, behaviour),
+		Calibration: &c, SLO: slo,
+	}
+}
+
+// The paper's constants: T_Startup 13, T_Block 4, T_RPC 20, T_INV 4 ms.
+func TestSearch(t *testing.T) {
+	four := predicttest.Par{"a", "b", "c", "d"}
+	compute := "a: cpu 30, b: cpu 30, c: cpu 30, d: cpu 30"
+	for _, c := range []struct {
+		name      string
+		graph     any
+		behaviour string
+		slo       time.Duration
+		cpus      int
+		met       bool
+		latency   time.Duration
+		want      string
+	}{
+		// One process: 4 · 30 = 120.
+		{"one process is enough", four, compute, 120 * msec, 0, true, 120 * msec, `
+w · chiron · 1 wrap, 1 CPU
+└─ wrap-1 · 1 CPU
+   └─ pool on CPU 0 · a, b, c, d`},
+		// Two: 60 in the resident one, 13 + 60 in the forked one.
+		{"two processes, forked", four, compute, 80 * msec, 0, true, 73 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · a, c
+   └─ fork on CPU 1 · b, d`},
+		// The fork's 13 do not fit into 65, a second resident process does.
+		{"two processes, resident", four, compute, 65 * msec, 0, true, 60 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · a, c
+   └─ pool on CPU 1 · b, d`},
+		// Dealt in turn: {40, 10} and {40, 10}, both forms the same; but
+		// {a 40, b 10} would be dealt {a c} = {40, 40} and {b d} = {10, 10}:
+		// swapping c and d balances it.
+		{"Kernighan-Lin balances", four, "a: cpu 40, b: cpu 10, c: cpu 40, d: cpu 10", 70 * msec, 0, true, 63 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · b, c
+   └─ fork on CPU 1 · a, d`},
+		// Blocks overlap in one process: 4 of CPU and one block of 50.
+		{"waiting needs no CPU", four, "a: cpu 1 block 50, b: cpu 1 block 50, c: cpu 1 block 50, d: cpu 1 block 50", 60 * msec, 0, true, 54 * msec, `
+w · chiron · 1 wrap, 1 CPU
+└─ wrap-1 · 1 CPU
+   └─ pool on CPU 0 · a, b, c, d`},
+		// Four resident processes need 30; nothing is faster.
+		{"nothing meets it", four, compute, 20 * msec, 0, false, 30 * msec, `
+w · chiron · 1 wrap, 4 CPUs
+└─ wrap-1 · 4 CPUs
+   ├─ pool on CPU 0 · a
+   ├─ pool on CPU 1 · b
+   ├─ pool on CPU 2 · c
+   └─ pool on CPU 3 · d`},
+		{"nothing meets it on two CPUs", four, compute, 20 * msec, 2, false, 60 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · a, c
+   └─ pool on CPU 1 · b, d`},
+		{"no objective", four, compute, 0, 0, true, 120 * msec, `
+w · chiron · 1 wrap, 1 CPU
+└─ wrap-1 · 1 CPU
+   └─ pool on CPU 0 · a, b, c, d`},
+		{"series stay in the resident process", predicttest.Seq{"s", predicttest.Par{"a", "b"}, "e"}, "s: cpu 5, a: cpu 30, b: cpu 10, e: cpu 5", 45 * msec, 0, true, 40 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · s, a, e
+   └─ fork on CPU 1 · b`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := problem(t, c.graph, c.behaviour, c.slo)
+			p.CPUs = c.cpus
+			r, err := Search(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Met != c.met || r.Prediction.Latency != c.latency {
+				t.Errorf("met %v, latency %v, want %v and %v", r.Met, r.Prediction.Latency, c.met, c.latency)
+			}
+			if got := strings.TrimSpace(r.Plan.Tree(100)); got != strings.TrimSpace(c.want) {
+				t.Errorf("plan:\n%s\nwant:%s", got, c.want)
+			}
+			for line := range strings.SplitSeq(r.Explain(), "\n") {
+				if len(line) > 100 {
+					t.Errorf("a line of %d columns: %s", len(line), line)
+				}
+			}
+		})
+	}
+}
+
+func TestSearchKeepsConflictsApart(t *testing.T) {
+	p := problem(t, predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", 100*msec)
+	// b's function is another one, which writes the same file.
+	for _, s := range p.Definition.Tasks() {
+		if s.Name == "b" {
+			s.Function = "g"
+		}
+	}
+	for i := range p.Profile.Functions {
+		p.Profile.Functions[i].Files = []string{"/data/x"}
+	}
+	p.Profile.Functions[1].Name = "g"
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Wrap 2: 10 + 4 + 20 = 34; wrap 1: 20.
+	want := `
+w · chiron · 2 wraps, 2 CPUs
+├─ wrap-1 · 1 CPU
+│  └─ pool on CPU 0 · a, c
+└─ wrap-2 · 1 CPU
+   └─ pool on CPU 0 · b`
+	if got := strings.TrimSpace(r.Plan.Tree(100)); got != strings.TrimSpace(want) || r.Prediction.Latency != 34*msec {
+		t.Errorf("latency %v, plan:\n%s", r.Prediction.Latency, got)
+	}
+}
+
+// TestSearchOpensWraps: six forks in wrap 1 delay each other more than a call of
+// another wrap costs, so Algorithm 2 begins with more wraps, and packs only as
+// far as the SLO allows.
+func TestSearchOpensWraps(t *testing.T) {
+	var g predicttest.Par
+	var behaviour []string
+	for i := range 12 {
+		g = append(g, fmt.Sprintf("t%d", i))
+		behaviour = append(behaviour, fmt.Sprintf("t%d: cpu 40", i))
+	}
+	p := problem(t, g, strings.Join(behaviour, ", "), 0)
+	s, err := newSearch(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.partition(t.Context(), 7, plan.Fork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// min(20/4, 7) = 5 processes in wrap 1, then one each.
+	var sizes []int
+	for _, w := range c.plan.Wraps {
+		sizes = append(sizes, len(w.Processes))
+	}
+	if diff := cmp.Diff([]int{5, 1, 1}, sizes); diff != "" {
+		t.Errorf("processes by wrap (-want +got):\n%s", diff)
+	}
+	s.SLO = time.Second
+	if c, err = s.pack(c); err != nil || len(c.plan.Wraps) != 1 {
+		t.Errorf("packed under a loose SLO: %d wraps, %v, want 1", len(c.plan.Wraps), err)
+	}
+}
+
+// randomProblem has a stage of one to ten tasks between two others.
+func randomProblem(t testing.TB, r *rand.Rand) Problem {
+	var g predicttest.Par
+	behaviour := []string{"first: cpu 3 block 1", "last: cpu 2"}
+	classes := []string{"cpu", "native", "block"}
+	for i := range 1 + r.IntN(10) {
+		name := fmt.Sprintf("t%d", i)
+		g = append(g, name)
+		text := name + ":"
+		for range 1 + r.IntN(3) {
+			text += fmt.Sprintf(" %s %d", classes[r.IntN(3)], 1+r.IntN(30))
+		}
+		behaviour = append(behaviour, text)
+	}
+	p := problem(t, predicttest.Seq{"first", g, "last"}, strings.Join(behaviour, ", "), time.Duration(10+r.IntN(150))*msec)
+	if r.IntN(2) == 0 {
+		p.CPUs = 1 + r.IntN(6)
+	}
+	return p
+}
+
+func TestSearchProperties(t *testing.T) {
+	for seed := range uint64(60) {
+		checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(seed, 7))))
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func FuzzSearch(f *testing.F) {
+	f.Add(uint64(3), uint64(4))
+	f.Fuzz(func(t *testing.T, a, b uint64) { checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(a, b)))) })
+}
+
+func checkSearch(t *testing.T, p Problem) {
+	t.Helper()
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := plan.Check(r.Plan, p.Definition, p.Functions); err != nil {
+		t.Errorf("the plan is not valid: %v", err)
+	}
+	if p.CPUs > 0 && r.Plan.CPUs() > p.CPUs {
+		t.Errorf("%d CPUs, the machine has %d", r.Plan.CPUs(), p.CPUs)
+	}
+	if r.Met != (r.Prediction.Latency <= p.SLO) {
+		t.Errorf("met %v with %v predicted and an SLO of %v", r.Met, r.Prediction.Latency, p.SLO)
+	}
+	predictor, err := predict.New(p.Definition, p.Profile, p.Calibration, predict.Options{CPUs: p.CPUs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := predictor.Latency(r.Plan); err != nil || again != r.Prediction.Latency {
+		t.Errorf("predicted anew: %v, %v, not %v", again, err, r.Prediction.Latency)
+	}
+	// No step with fewer CPUs met it, and where none meets it none is faster.
+	for _, s := range r.Steps {
+		if s.Meets && s.CPUs < r.Plan.CPUs() {
+			t.Errorf("%d CPUs meet the SLO, the answer has %d", s.CPUs, r.Plan.CPUs())
+		}
+		if !r.Met && s.Latency < r.Prediction.Latency {
+			t.Errorf("a step takes %v, the answer %v", s.Latency, r.Prediction.Latency)
+		}
+	}
+	second, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, second); diff != "" {
+		t.Errorf("two searches differ:\n%s", diff)
+	}
+}
+
+func TestSearchEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Search(ctx, benchmark(t, 20)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that the context was cancelled", err)
+	}
+	p := problem(t, "a", "b: cpu 1", msec)
+	if _, err := Search(t.Context(), p); err == nil || !strings.Contains(err.Error(), `"a"`) {
+		t.Errorf("a profile without the task: error %v", err)
+	}
+}
+
+// benchmark is FINRA's shape: n branches over five rules, then a sum.
+func benchmark(t testing.TB, n int) Problem {
+	rules := []string{"cpu 4 block 6 cpu 2 block 20", "cpu 3 block 2", "cpu 9", "cpu 2 block 12 cpu 2", "cpu 6 block 1"}
+	var g predicttest.Par
+	var behaviour []string
+	for i := range n {
+		g = append(g, fmt.Sprintf("t%d", i))
+		behaviour = append(behaviour, fmt.Sprintf("t%d: %s", i, rules[i%len(rules)]))
+	}
+	p := problem(t, predicttest.Seq{g, "sum"}, strings.Join(append(behaviour, "sum: cpu 1"), ", "), time.Duration(n)*msec*3/2)
+	// One measurement stands for all tasks of a rule, as the profiler makes it.
+	merged := &profile.Profile{Workflow: "w", Functions: append([]profile.Function(nil), p.Profile.Functions[:min(n, len(rules))]...)}
+	for i := len(rules); i < n; i++ {
+		f := &merged.Functions[i%len(rules)]
+		f.Tasks = append(f.Tasks, fmt.Sprintf("t%d", i))
+	}
+	merged.Functions = append(merged.Functions, p.Profile.Functions[n])
+	p.Profile = merged
+	return p
+}
+
+func BenchmarkSearch(b *testing.B) {
+	for _, n := range []int{5, 50, 100} {
+		b.Run(fmt.Sprintf("finra=%d", n), func(b *testing.B) {
+			p := benchmark(b, n)
+			for b.Loop() {
+				r, err := Search(b.Context(), p)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(r.Evaluations), "predictions")
+				b.ReportMetric(float64(r.Plan.CPUs()), "cpus")
+			}
+		})
+	}
+}
