@@ -92,6 +92,15 @@ func printf(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...)
 }
 
+// self is the path of this program, which runs wraps too.
+func (a *app) self() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program, which is to run the wraps: %w", err)
+	}
+	return path, nil
+}
+
 // isTerminal says whether w is shown to somebody as it is written.
 func (a *app) isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/plan/pgp"
+	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -55,6 +59,90 @@ func TestReportProfile(t *testing.T) {
 	got := printed(textProfile(sampleProfile(), "/project/profile.json"))
 	fits(t, got)
 	golden(t, "report/profile.txt", got)
+}
+
+// samplePlan is what the search might answer, in figures that are easy to check
+// by eye.
+func samplePlan(slo time.Duration) *pipeline.Prepared {
+	const unit = time.Millisecond
+	one := func(mode plan.Mode, tasks ...string) plan.Process {
+		return plan.Process{Mode: mode, CPU: plan.Unpinned, Tasks: tasks}
+	}
+	chosen := &plan.Plan{Workflow: "finra-5", Model: "chiron", Wraps: []plan.Wrap{
+		{Name: "wrap-1", CPUs: 2, Processes: []plan.Process{one(plan.Pool, "MarketData", "B"), one(plan.Fork, "A")}},
+	}}
+	fewer := &plan.Plan{Workflow: "finra-5", Model: "chiron", Wraps: []plan.Wrap{
+		{Name: "wrap-1", CPUs: 1, Processes: []plan.Process{one(plan.Pool, "MarketData", "B", "A")}},
+	}}
+	predicted := &predict.Prediction{
+		Latency: 100 * unit,
+		Stages:  []predict.StagePrediction{{Name: "MarketData", End: 20 * unit}, {Name: "Rules", Start: 20 * unit, End: 100 * unit}},
+		Timeline: []predict.Span{
+			{Task: "MarketData", Function: "market-data", Wrap: "wrap-1", Activity: predict.CPU, End: 10 * unit},
+			{Task: "MarketData", Function: "market-data", Wrap: "wrap-1", Activity: predict.Block, Start: 10 * unit, End: 20 * unit},
+			{Task: "A", Function: "rule", Wrap: "wrap-1", Process: 1, Activity: predict.Start, Start: 20 * unit, End: 30 * unit},
+			{Task: "A", Function: "rule", Wrap: "wrap-1", Process: 1, Activity: predict.Native, Start: 30 * unit, End: 100 * unit},
+			{Task: "B", Function: "rule", Wrap: "wrap-1", Activity: predict.Lock, Start: 20 * unit, End: 40 * unit},
+			{Task: "B", Function: "rule", Wrap: "wrap-1", Activity: predict.CPU, Start: 40 * unit, End: 70 * unit},
+		},
+	}
+	met := slo == 0 || predicted.Latency <= slo
+	planned := &pipeline.Planned{
+		Plan: chosen, Prediction: predicted, Met: met, Memory: 21_000_000, Took: 1500 * time.Microsecond,
+		Search: &pgp.Result{
+			Plan: chosen, Prediction: predicted, Met: met, SLO: slo, Evaluations: 5,
+			Steps: []pgp.Step{
+				{Processes: 1, Mode: plan.Pool, Wraps: 1, CPUs: 1, Latency: 180 * unit, Meets: slo == 0 || 180*unit <= slo},
+				{Processes: 2, Mode: plan.Fork, Wraps: 1, CPUs: 2, Latency: 100 * unit, Meets: met},
+			},
+			Alternatives: []pgp.Alternative{
+				{Name: "one CPU fewer", Plan: fewer, CPUs: 1, Latency: 180 * unit, Memory: 14_000_000, Meets: slo == 0 || 180*unit <= slo},
+			},
+		},
+	}
+	if slo > 0 {
+		planned.Objective = &pipeline.Objective{Latency: pipeline.Millis(slo), Percentile: 99}
+	}
+	constants := predict.Paper()
+	return &pipeline.Prepared{
+		Profile: sampleProfile(), Planned: planned,
+		Calibrated: &pipeline.Calibrated{Constants: &constants, File: "calibration.json"},
+	}
+}
+
+func TestReportPlan(t *testing.T) {
+	for name, slo := range map[string]time.Duration{"met": 120 * time.Millisecond, "missed": 10 * time.Millisecond, "no-slo": 0} {
+		t.Run(name, func(t *testing.T) {
+			prepared := samplePlan(slo)
+			got := printed(textPlan(prepared, true, "/project/plan.json"))
+			fits(t, got)
+			golden(t, "report/plan-"+name+".txt", got)
+			r := reportPlan(prepared)
+			r.explain(prepared.Planned.Search)
+			data, err := json.MarshalIndent(r, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "met" {
+				golden(t, "report/plan-met.json", string(data)+"\n")
+			}
+		})
+	}
+}
+
+// TestTimelineOfManyTasks: what does not fit is counted, long names are cut.
+func TestTimelineOfManyTasks(t *testing.T) {
+	p := &predict.Prediction{Latency: time.Second}
+	for i := range 2 * timelineTasks {
+		start := time.Duration(i) * time.Millisecond
+		name := fmt.Sprintf("a-task-whose-name-is-longer-than-fits-%d", i)
+		p.Timeline = append(p.Timeline, predict.Span{Task: name, Activity: predict.Start, End: start}, predict.Span{Task: name, Activity: predict.CPU, Start: start, End: time.Second})
+	}
+	got := printed(func(w io.Writer, s style) { printTimeline(w, s, p) })
+	fits(t, got)
+	if lines := strings.Count(got, "\n"); lines != timelineTasks+2 || !strings.Contains(got, "and 40 more tasks") {
+		t.Errorf("%d lines: %s", lines, got)
+	}
 }
 
 func TestReportDoctor(t *testing.T) {

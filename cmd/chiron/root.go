@@ -52,7 +52,7 @@ and runs it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("step", newProfile(a))
+	add("step", newProfile(a), newPlan(a))
 	add("serve", newInvoke(a))
 	add("machine", newDoctor(a), newVersion(a))
 	root.AddCommand(newWrap(a)) // for targets, not for people: hidden

@@ -22,6 +22,13 @@ func TestWrongUse(t *testing.T) {
 		{"profile a b", `"b" is one too many`},
 		{"profile . --runs 3", "at least 10"},
 		{"profile . --runs many", "invalid argument"},
+		{"plan", "DIR is missing"},
+		{"plan . --slo 0s", "--slo 0s"},
+		{"plan . --slo 120", "invalid argument"},
+		{"plan . --percentile 99", "without --slo"},
+		{"plan . --slo 1s --percentile 100", "--percentile 100"},
+		{"plan . --model best", "faastlane"},
+		{"plan . --runs 1", "at least 10"},
 		{"wrap", "DIR is missing"},
 		{"wrap .", "--listen is missing"},
 		{"wrap . --listen here", "neither unix:///PATH nor HOST:PORT"},
@@ -52,6 +59,7 @@ func TestFailedWork(t *testing.T) {
 	for _, args := range [][]string{
 		{"profile", empty},
 		{"profile", empty + "/none"},
+		{"plan", empty},
 		{"wrap", empty, "--listen", "127.0.0.1:0"},
 	} {
 		got := chiron(t, args...)

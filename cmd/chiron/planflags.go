@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/plan/model"
+	"github.com/chiron-faas/chiron/plan/pgp"
+	"github.com/chiron-faas/chiron/profile/profiler"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// planFlags are those of every verb that plans: plan, run, up.
+type planFlags struct {
+	slo         time.Duration
+	percentile  float64
+	model       string
+	calibration string
+	runs        int
+	tracer      string
+	fresh       bool
+}
+
+func (f *planFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.DurationVar(&f.slo, "slo", 0, "`latency` to meet, such as 120ms, instead of the project's")
+	flags.Float64Var(&f.percentile, "percentile", 0, "`percentile` that --slo is meant at; 0: the mean")
+	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
+	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
+	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")
+	flags.StringVar(&f.tracer, "tracer", "", "strace or portable; default: the best that works here")
+	flags.BoolVar(&f.fresh, "fresh", false, "measure the functions again even where nothing has changed")
+	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(modelNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func modelNames() []string {
+	names := []string{pgp.Name}
+	for _, m := range model.All() {
+		names = append(names, string(m))
+	}
+	return names
+}
+
+// prepare checks the flags.
+func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
+	o := pipeline.PrepareOptions{
+		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh,
+		SLO: workflow.SLO{Latency: f.slo, Percentile: f.percentile},
+	}
+	switch {
+	case f.slo < 0 || f.slo == 0 && cmd.Flags().Changed("slo"):
+		return o, usagef("--slo %v: give a positive duration, such as 120ms", f.slo)
+	case f.percentile < 0 || f.percentile >= 100:
+		return o, usagef("--percentile %v: give a number from 0 (the mean) to under 100", f.percentile)
+	case f.percentile > 0 && f.slo == 0:
+		return o, usagef("--percentile says nothing without --slo")
+	case f.runs != 0 && f.runs < profiler.MinRuns:
+		return o, usagef("--runs %d: at least %d are needed to tell how a function varies", f.runs, profiler.MinRuns)
+	case f.model != "" && !slices.Contains(modelNames(), f.model):
+		return o, usagef("--model %q is none: choose one of %s", f.model, strings.Join(modelNames(), ", "))
+	}
+	var err error
+	o.Binary, err = a.self()
+	return o, err
+}
+
+// needsPlan prepares a project's plan while its progress is shown.
+func (a *app) needsPlan(ctx context.Context, o pipeline.PrepareOptions) (*pipeline.Prepared, error) {
+	shown := a.progress()
+	o.Progress = shown.note
+	p, err := pipeline.Prepare(ctx, o)
+	shown.end()
+	return p, err
+}

@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/plan/model"
+	"github.com/chiron-faas/chiron/plan/pgp"
+	"github.com/chiron-faas/chiron/predict"
+	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// PlanOptions of MakePlan.
+type PlanOptions struct {
+	Project     *workflow.Project
+	Profile     *profile.Profile
+	Calibration *predict.Calibration
+	// SLO instead of the project's; zero: the project's.
+	SLO workflow.SLO
+	// Model is a fixed deployment model's name instead of the search's plan;
+	// empty or pgp.Name: the search's.
+	Model string
+	// Explain fills Planned.Search for a fixed model too.
+	Explain bool
+	// CPUs of the machine that all wraps run on; 0: this one's.
+	CPUs     int
+	Progress Progress
+}
+
+// Planned is a plan and why it is that one.
+type Planned struct {
+	Plan       *plan.Plan
+	Prediction *predict.Prediction
+	// Objective is nil where there is none; Met says whether the prediction
+	// keeps it.
+	Objective *Objective
+	Met       bool
+	// Memory that the plan holds, bytes, as its profile lets expect.
+	Memory int64
+	// Search is what the search did and what else there is; nil for a fixed
+	// model, unless PlanOptions.Explain asked for it.
+	Search *pgp.Result
+	// Took is the time that planning took.
+	Took time.Duration
+}
+
+// MakePlan searches the plan that keeps the objective with the fewest CPUs, or
+// makes a fixed model's, and predicts it. A plan that does not keep the
+// objective is no error: see Planned.Met.
+func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
+	begun := time.Now()
+	if o.CPUs == 0 {
+		o.CPUs = runtime.NumCPU()
+	}
+	slo := o.SLO
+	if slo.Latency == 0 {
+		slo = o.Project.SLO
+	}
+	made := &Planned{Objective: objective(slo)}
+	searched := o.Model == "" || o.Model == pgp.Name
+	var err error
+	if searched || o.Explain {
+		o.Progress.tell(Note{Step: "plan", Text: "searching", Passing: true})
+		made.Search, err = pgp.Search(ctx, pgp.Problem{
+			Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions,
+			Profile: o.Profile, Calibration: o.Calibration, SLO: slo.Latency, CPUs: o.CPUs,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
+		}
+	}
+	if searched {
+		made.Plan, made.Prediction = made.Search.Plan, made.Search.Prediction
+	} else if err := makeModel(made, o); err != nil {
+		return nil, err
+	}
+	made.Met = slo.Latency == 0 || made.Prediction.Latency <= slo.Latency
+	made.Memory = made.Plan.MemoryEstimate(o.Profile)
+	made.Took = time.Since(begun)
+	return made, nil
+}
+
+// makeModel makes a fixed deployment model's plan.
+func makeModel(made *Planned, o PlanOptions) error {
+	var err error
+	made.Plan, err = model.Build(model.Model(o.Model), model.Input{
+		Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions, Profile: o.Profile,
+	})
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	predictor, err := predict.New(o.Project.Definition, o.Profile, o.Calibration, predict.Options{CPUs: o.CPUs})
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	if made.Prediction, err = predictor.Predict(made.Plan); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// Objective is an SLO in a report.
+type Objective struct {
+	Latency Millis `json:"latency_ms"`
+	// Percentile that it is meant at; 0: the mean.
+	Percentile float64 `json:"percentile,omitempty"`
+}
+
+func objective(s workflow.SLO) *Objective {
+	if s.Latency == 0 {
+		return nil
+	}
+	return &Objective{Latency: Millis(s.Latency), Percentile: s.Percentile}
+}
+
+// At says in words where the objective is meant: "mean", "p99".
+func (o *Objective) At() string {
+	if o.Percentile == 0 {
+		return "mean"
+	}
+	return "p" + strconv.FormatFloat(o.Percentile, 'f', -1, 64)
+}
+
+// of is the figure of the samples that the objective is about. The percentile is
+// nearest-rank, as profile.NewStat's.
+func (o *Objective) of(samples []time.Duration) time.Duration {
+	if len(samples) == 0 {
+		return 0
+	}
+	if o.Percentile == 0 {
+		var sum time.Duration
+		for _, s := range samples {
+			sum += s
+		}
+		return sum / time.Duration(len(samples))
+	}
+	sorted := slices.Sorted(slices.Values(samples))
+	rank := int(math.Ceil(o.Percentile / 100 * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// need is how many samples it takes before the percentile is another figure
+// than the largest: fewer do not show it.
+func (o *Objective) need() int {
+	if o.Percentile == 0 {
+		return 1
+	}
+	return int(math.Floor(100/(100-o.Percentile)+1e-9)) + 1
+}
