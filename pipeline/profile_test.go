@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/atomicfile"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// projectFiles are a small project with two functions.
+var projectFiles = map[string]string{
+	"chiron.yaml": `name: small
+slo: 1s
+definition: workflow.asl.json
+input: sample.json
+functions:
+  double: {lang: python, handler: functions/double.py}
+  add: {lang: python, handler: functions/add, env: {BY: "1"}}
+`,
+	"workflow.asl.json": `{"StartAt":"Double","States":{
+		"Double":{"Type":"Task","Resource":"double","Next":"Add"},
+		"Add":{"Type":"Task","Resource":"add","End":true}}}`,
+	"sample.json":              `20`,
+	"functions/double.py":      "def handler(event, context):\n    return event * 2\n",
+	"functions/add/handler.py": "import os\n\n\ndef handle(req):\n    return str(int(req) + int(os.environ['BY']))\n",
+}
+
+func writeProject(t *testing.T) string {
+	t.Helper()
+	if _, err := host.FindInterpreter(t.Context(), "python", ""); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	for name, text := range projectFiles {
+		write(t, dir, name, text)
+	}
+	return dir
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := atomicfile.Write(file, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, dir string) *workflow.Project {
+	t.Helper()
+	p, err := workflow.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestProfileIsReused where nothing that it depends on has changed, and only
+// there.
+func TestProfileIsReused(t *testing.T) {
+	dir := writeProject(t)
+	measure := func() (bool, string) {
+		t.Helper()
+		why := ""
+		p, reused, err := Profile(t.Context(), ProfileOptions{
+			Project: load(t, dir), Runs: 10, Tracer: "portable", Reuse: true,
+			Progress: func(n Note) {
+				if text, ok := strings.CutPrefix(n.Text, "measuring the functions: "); ok {
+					why = text
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Functions) != 2 || p.Functions[1].Name != "add" || p.Functions[0].Wall.Mean <= 0 {
+			t.Fatalf("profile: %+v", p.Functions)
+		}
+		return reused, why
+	}
+	if reused, why := measure(); reused || why != "there is none yet" {
+		t.Fatalf("the first time: reused %v: %s", reused, why)
+	}
+	for _, change := range []struct{ name, file, text, want string }{
+		{name: "nothing"},
+		{"a function", "functions/double.py", "def handler(event, context):\n    return event * 3\n", "changed since"},
+		{"a file beside a handler", "functions/add/table.json", "[]", "changed since"},
+		{"compiled modules", "functions/add/__pycache__/x.pyc", "x", ""},
+		{"the input", "sample.json", "21", "changed since"},
+		{"the environment", "chiron.yaml", strings.ReplaceAll(projectFiles["chiron.yaml"], `BY: "1"`, `BY: "2"`), "changed since"},
+		{"the SLO", "chiron.yaml", strings.NewReplacer(`BY: "1"`, `BY: "2"`, "slo: 1s", "slo: 2s").Replace(projectFiles["chiron.yaml"]), ""},
+		{"what it was made from", ".chiron/profile.inputs.json", "{", "not known"},
+		{"the profile", "profile.json", "{", "profile.json"},
+	} {
+		if change.file != "" {
+			write(t, dir, change.file, change.text)
+		}
+		reused, why := measure()
+		if reused != (change.want == "") || !strings.Contains(why, change.want) {
+			t.Errorf("after a change of %s: reused %v: %q, want %q", change.name, reused, why, change.want)
+		}
+	}
+}
+
+func TestProfileOfAFunctionThatFails(t *testing.T) {
+	dir := writeProject(t)
+	write(t, dir, "functions/double.py", "def handler(event, context):\n    raise ValueError('no trade')\n")
+	_, _, err := Profile(t.Context(), ProfileOptions{Project: load(t, dir), Runs: 10, Tracer: "portable"})
+	if err == nil || !strings.Contains(err.Error(), "ValueError: no trade") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "profile.json")); err == nil {
+		t.Error("a profile was written all the same")
+	}
+}
