@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"bundle":           {"workflow", "plan", "host"},
 	"deploy":           {"plan", "bundle", "deploy"},
 	"gateway":          {"workflow", "plan", "deploy"},
-	"calibrate":        {"workflow", "plan", "host", "predict", "bundle", "deploy"},
+	"calibrate":        {"workflow", "profile", "plan", "host", "predict", "bundle", "deploy"},
 	"examples":         {},
 	"internal":         {},
 	"pipeline":         {"*"},

@@ -1,0 +1,125 @@
+package calibrate
+
+import (
+	"fmt"
+
+	"github.com/chiron-faas/chiron/plan"
+)
+
+// The numbers that the shapes are made with: over them the slopes are taken.
+// One is the sequence of one in each case.
+var (
+	sequenceLengths = []int{1, 6}
+	threadWidths    = []int{2, 8}
+	poolWidths      = []int{2, 4}
+	forkWidths      = []int{1, 2, 4}
+	wrapWidths      = []int{2, 3, 4}
+)
+
+// constantShapes are the shapes that the constants are taken from. Their
+// function sleeps for a millisecond: between two calls the agent and the other
+// processes fall asleep, as they do in real workflows. A function that returns
+// at once finds everything awake, and the constants come out at about half.
+func constantShapes() []*shape {
+	var all []*shape
+	for _, n := range sequenceLengths {
+		all = append(all, sequence(doze, n))
+	}
+	for _, n := range threadWidths {
+		all = append(all, threads(repeat(doze, n)...))
+	}
+	for _, n := range poolWidths {
+		all = append(all, each(plan.Pool, repeat(doze, n)...))
+	}
+	for _, n := range forkWidths {
+		all = append(all, each(plan.Fork, repeat(doze, n)...))
+	}
+	for _, n := range wrapWidths {
+		all = append(all, spreadOut(repeat(doze, n)...))
+	}
+	return all
+}
+
+// soloName is the check shape that runs each function alone.
+const soloName = "solo"
+
+// checkShapes are workflows that compute and sleep, to hold predictions
+// against. The first runs each function alone: its profile.
+func checkShapes() []*shape {
+	mix := []string{spin, doze, spin, doze}
+	solo := sequence(spin, 1)
+	solo.name = soloName
+	named := func(name string, s *shape) *shape {
+		s.name = name
+		return s
+	}
+	return []*shape{
+		solo,
+		named("mixed-threads", threads(mix...)),
+		named("mixed-pool", each(plan.Pool, mix[:3]...)),
+		named("mixed-fork", each(plan.Fork, mix[:3]...)),
+		named("mixed-wraps", spreadOut(mix[:2]...)),
+	}
+}
+
+func repeat(function string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = function
+	}
+	return all
+}
+
+// branches names the n tasks of the first stage.
+func branches(n int) []string {
+	all := make([]string, n)
+	for b := range all {
+		all[b] = taskName(0, b)
+	}
+	return all
+}
+
+func key(kind string, n int) string { return fmt.Sprintf("%s-%d", kind, n) }
+
+// sequence is n tasks, one after the other, in one pool process.
+func sequence(function string, n int) *shape {
+	s := &shape{name: key("sequence", n)}
+	var tasks []string
+	for i := range n {
+		s.stages = append(s.stages, stage{functions: []string{function}})
+		tasks = append(tasks, taskName(i, 0))
+	}
+	s.wraps = [][]process{{{plan.Pool, tasks}}}
+	return s
+}
+
+// threads is a Parallel whose tasks share one pool process.
+func threads(functions ...string) *shape {
+	return &shape{
+		name:   key("threads", len(functions)),
+		stages: []stage{{functions, true}},
+		wraps:  [][]process{{{plan.Pool, branches(len(functions))}}},
+	}
+}
+
+// each is a Parallel whose tasks have a process each, in one wrap.
+func each(mode plan.Mode, functions ...string) *shape {
+	s := &shape{
+		name:   key(string(mode), len(functions)),
+		stages: []stage{{functions, true}},
+		wraps:  [][]process{{}},
+	}
+	for _, t := range branches(len(functions)) {
+		s.wraps[0] = append(s.wraps[0], process{mode, []string{t}})
+	}
+	return s
+}
+
+// spreadOut is a Parallel whose tasks have a wrap each.
+func spreadOut(functions ...string) *shape {
+	s := &shape{name: key("wraps", len(functions)), stages: []stage{{functions, true}}}
+	for _, t := range branches(len(functions)) {
+		s.wraps = append(s.wraps, []process{{plan.Pool, []string{t}}})
+	}
+	return s
+}
