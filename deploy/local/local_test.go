@@ -1,0 +1,343 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/targettest"
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
+	agentpkg "github.com/chiron-faas/chiron/wrap"
+)
+
+// The test program stands in for two others: "chiron wrap", and a keeper that is
+// to be killed.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "wrap":
+			os.Exit(runAgent(os.Args[2:]))
+		case "keep":
+			os.Exit(runKeeper(os.Args[2], os.Args[3]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// runAgent understands the flags that start gives.
+func runAgent(args []string) int {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	o := agentpkg.Options{Dir: args[0], Log: log, Subreaper: true, Peers: map[string]string{}}
+	for i := 1; i < len(args); i++ {
+		switch args[i] {
+		case "--leash":
+			o.Leash = os.Stdin
+			continue
+		case "--listen":
+			o.Listen = args[i+1]
+		case "--grace":
+			o.GracePeriod, _ = time.ParseDuration(args[i+1])
+		case "--bytecode-cache":
+			o.BytecodeCache = args[i+1]
+		case "--cpus":
+			o.CPUs = parseCPUList(args[i+1])
+		case "--peer":
+			name, address, err := agentpkg.ParsePeer(args[i+1])
+			if err != nil {
+				log.Error(err.Error())
+				return 1
+			}
+			o.Peers[name] = address
+		default:
+			log.Error("unknown flag " + args[i])
+			return 2
+		}
+		i++
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	a, err := agentpkg.New(ctx, o)
+	if err == nil {
+		err = a.Serve(ctx)
+	}
+	if err != nil {
+		log.Error(err.Error())
+		return 1
+	}
+	return 0
+}
+
+// runKeeper deploys what the parent has built and waits for its end.
+func runKeeper(dir, deployment string) int {
+	var d deploy.Deployment
+	data, err := os.ReadFile(deployment)
+	if err == nil {
+		err = json.Unmarshal(data, &d)
+	}
+	var t *Target
+	if err == nil {
+		t, err = New(Options{Binary: os.Args[0], Dir: dir})
+	}
+	var r deploy.Running
+	if err == nil {
+		r, err = t.Up(context.Background(), d)
+	}
+	if err != nil {
+		fmt.Println("error:", err)
+		return 1
+	}
+	fmt.Println("up")
+	<-r.Done()
+	return 0
+}
+
+const handler = `
+import os
+def handler(event, context):
+    print("printed by %s", flush=True)
+    return {"n": event["n"] + 1} if isinstance(event, dict) else event
+`
+
+const parallel = `{"StartAt": "p", "States": {"p": {"Type": "Parallel", "Next": "pick", "Branches": [
+  {"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "inc", "End": true}}},
+  {"StartAt": "b", "States": {"b": {"Type": "Task", "Resource": "other", "End": true}}}]},
+  "pick": {"Type": "Pass", "InputPath": "$[0]", "End": true}}}`
+
+// project writes a project whose handlers hold code, and loads it.
+func project(t *testing.T, code string) *workflow.Project {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"chiron.yaml": `name: w
+definition: workflow.asl.json
+functions:
+  inc: {lang: python, handler: inc.py}
+  other: {lang: python, handler: other.py}
+`,
+		"workflow.asl.json": parallel,
+		"inc.py":            fmt.Sprintf(handler, "inc") + code,
+		"other.py":          fmt.Sprintf(handler, "other"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := workflow.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// deployment builds bundles of two wraps.
+func deployment(t *testing.T, name, code string) deploy.Deployment {
+	t.Helper()
+	pl := &plan.Plan{Workflow: "w", Model: "test", Wraps: []plan.Wrap{
+		{Name: "wrap-1", CPUs: 1, Processes: []plan.Process{{Mode: plan.Pool, CPU: 0, Tasks: []string{"a"}}}},
+		{Name: "wrap-2", CPUs: 1, Processes: []plan.Process{{Mode: plan.Fork, CPU: 0, Tasks: []string{"b"}}}},
+	}}
+	bundles, err := bundle.Build(t.Context(), bundle.Options{Project: project(t, code), Plan: pl, OutDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return deploy.Deployment{Name: name, Plan: pl, Bundles: bundles}
+}
+
+// shortDir is a folder with a short path, since sockets lie in it.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// marked lists the processes that have the mark in their environment.
+func marked(t *testing.T, mark string) []string {
+	t.Helper()
+	var found []string
+	all, err := processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "environ"))
+		if err == nil && strings.Contains(string(env), mark) {
+			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "cmdline"))
+			found = append(found, fmt.Sprintf("%d %s", s.pid, strings.ReplaceAll(string(cmd), "\x00", " ")))
+		}
+	}
+	return found
+}
+
+func TestContract(t *testing.T) {
+	for _, groups := range []bool{true, false} {
+		t.Run(fmt.Sprintf("cgroups=%v", groups), func(t *testing.T) {
+			mark := fmt.Sprintf("CHIRON_TEST_MARK=%d.%v", os.Getpid(), groups)
+			target, err := New(Options{
+				Binary: os.Args[0], Dir: shortDir(t), NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			targettest.Suite{
+				Target:   target,
+				Good:     func(t *testing.T, name string) deploy.Deployment { return deployment(t, name, "") },
+				Function: "inc", Input: `{"n":1}`, Output: `{"n":2}`,
+				Broken: func(t *testing.T, name string) deploy.Deployment {
+					return deployment(t, name, "\nimport nothing_of_that_name\n")
+				},
+				Message: "nothing_of_that_name",
+				Kill: func(t *testing.T, w deploy.WrapStatus) {
+					if err := syscall.Kill(w.PID, syscall.SIGKILL); err != nil {
+						t.Fatal(err)
+					}
+				},
+				Left: func(t *testing.T) []string { return marked(t, mark) },
+			}.Run(t)
+		})
+	}
+}
+
+// TestKeeperIsKilled: kill -9 of the keeper leaves no process, and what it left
+// in files does not stand in the way.
+func TestKeeperIsKilled(t *testing.T) {
+	dir := shortDir(t)
+	data, err := json.Marshal(deployment(t, "orphan", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "d.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Agents do not inherit the keeper's environment: they are known by their
+	// arguments.
+	left := func() []string {
+		var found []string
+		all, err := processes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "cmdline"))
+			cwd, _ := os.Readlink(filepath.Join("/proc", strconv.Itoa(s.pid), "cwd"))
+			if s.pid != os.Getpid() && (strings.Contains(string(cmd), dir) || strings.HasPrefix(cwd, dir)) {
+				found = append(found, fmt.Sprintf("%d %s", s.pid, strings.ReplaceAll(string(cmd), "\x00", " ")))
+			}
+		}
+		return found
+	}
+	keeper := exec.Command(os.Args[0], "keep", dir, file)
+	out, err := keeper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "up\n" {
+		t.Fatalf("the keeper says %q, %v", line, err)
+	}
+	target, err := New(Options{Binary: os.Args[0], Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := target.Status(t.Context(), "orphan"); err != nil || s.State != deploy.Up || s.Keeper != keeper.Process.Pid {
+		t.Errorf("status from another process: %+v, %v", s, err)
+	}
+	if len(left()) < 3 {
+		t.Fatalf("the deployment's processes are not seen: %v", left())
+	}
+	if err := keeper.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = keeper.Wait() // killed
+	for end := time.Now().Add(10 * time.Second); len(left()) > 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if l := left(); len(l) > 0 {
+		t.Errorf("left behind by a keeper that was killed: %v", l)
+	}
+	if s, err := target.Status(t.Context(), "orphan"); err != nil || s.State != deploy.Dead {
+		t.Errorf("status %+v, %v, want dead", s, err)
+	}
+	r, err := target.Up(t.Context(), deployment(t, "orphan", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Down(t.Context()); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("left in the state folder: %v, %v", entries, err)
+	}
+}
+
+func TestAssignCPUs(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		machine []int
+		load    map[int]int
+		asked   []int
+		want    string
+	}{
+		{"enough", []int{0, 1, 2, 3}, nil, []int{2, 1, 1}, "[[0 1] [2] [3]]"},
+		{"too few are shared", []int{0, 1}, nil, []int{3, 1}, "[[0 1 0] [1]]"},
+		{"the idle ones first", []int{0, 1, 2}, map[int]int{0: 1}, []int{1, 1, 1}, "[[1] [2] [0]]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			load := map[int]int{}
+			for k, v := range c.load {
+				load[k] = v
+			}
+			if got := fmt.Sprint(assignCPUs(c.machine, load, c.asked)); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	s, err := parseStat([]byte("42 (a) b)) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 1\n"))
+	if err != nil || s != (stat{pid: 42, parent: 7, group: 42, session: 41, state: 'S', start: 123456}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, bad := range []string{"", "42", "42 (a", "42 (a) S 1", "x (a) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 1"} {
+		if _, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("%q is taken for a stat line", bad)
+		}
+	}
+}
+
+func TestFamily(t *testing.T) {
+	all := []stat{
+		{pid: 5, parent: 9, group: 5, session: 5}, // a child listed before its parent
+		{pid: 9, parent: 1, group: 9, session: 3}, // left the group, in the session
+		{pid: 3, parent: 1, group: 3, session: 3},
+		{pid: 4, parent: 3, group: 4, session: 4},
+		{pid: 6, parent: 1, group: 6, session: 6},
+	}
+	if got := family(all, 3); !slices.Equal(got, []int{3, 4, 5, 9}) {
+		t.Errorf("family %v", got)
+	}
+}

@@ -1,0 +1,152 @@
+package local
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chiron-faas/chiron/deploy"
+)
+
+// followEvery is how often a log that is followed is looked at.
+const followEvery = 100 * time.Millisecond
+
+// Logs implements deploy.Target.
+func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emit func(deploy.LogLine) error) error {
+	if err := deploy.CheckName(name); err != nil {
+		return err
+	}
+	dir := t.dir(name)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return notFound(name)
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "logs", "*.log"))
+	if err != nil {
+		return fmt.Errorf("logs of %q: %w", name, err)
+	}
+	readers := make([]*logReader, 0, len(paths))
+	defer func() {
+		for _, r := range readers {
+			r.close()
+		}
+	}()
+	var past []deploy.LogLine
+	for _, path := range paths {
+		if wrap := strings.TrimSuffix(filepath.Base(path), ".log"); len(o.Wraps) > 0 && !slices.Contains(o.Wraps, wrap) {
+			continue
+		}
+		older := &logReader{path: path + ".1"}
+		past = append(past, older.read(o)...)
+		older.close()
+		r := &logReader{path: path}
+		readers = append(readers, r)
+		past = append(past, r.read(o)...)
+	}
+	slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
+	switch {
+	case o.Tail < 0:
+		past = nil
+	case o.Tail > 0 && len(past) > o.Tail:
+		past = past[len(past)-o.Tail:]
+	}
+	for _, line := range past {
+		if err := emit(line); err != nil {
+			return err
+		}
+	}
+	for o.Follow {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+		var lines []deploy.LogLine
+		for _, r := range readers {
+			lines = append(lines, r.read(o)...)
+		}
+		slices.SortStableFunc(lines, func(a, b deploy.LogLine) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) })
+		for _, line := range lines {
+			if err := emit(line); err != nil {
+				return err
+			}
+		}
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// logReader reads a log as it grows, and its successor when it is moved aside.
+type logReader struct {
+	path    string
+	file    *os.File
+	partial []byte
+}
+
+// read returns the lines since the last read that the options ask for.
+func (r *logReader) read(o deploy.LogOptions) []deploy.LogLine {
+	var lines []deploy.LogLine
+	for {
+		if r.file == nil {
+			f, err := os.Open(r.path)
+			if err != nil {
+				return lines
+			}
+			r.file, r.partial = f, nil
+		}
+		if lines = r.rest(lines, o); r.file == nil {
+			return lines
+		}
+		ours, err1 := r.file.Stat()
+		there, err2 := os.Stat(r.path)
+		if err1 != nil || err2 != nil || os.SameFile(ours, there) {
+			return lines
+		}
+		if lines = r.rest(lines, o); r.file == nil { // what was written between the two looks
+			return lines
+		}
+		r.close()
+	}
+}
+
+func (r *logReader) rest(lines []deploy.LogLine, o deploy.LogOptions) []deploy.LogLine {
+	b := bufio.NewReader(r.file)
+	for {
+		chunk, err := b.ReadBytes('\n')
+		r.partial = append(r.partial, chunk...)
+		if err != nil { // io.EOF: the rest of a line may come
+			if !errors.Is(err, io.EOF) {
+				r.close()
+			}
+			return lines
+		}
+		var line deploy.LogLine
+		if json.Unmarshal(bytes.TrimSpace(r.partial), &line) == nil && asked(line, o) {
+			lines = append(lines, line)
+		}
+		r.partial = r.partial[:0]
+	}
+}
+
+func asked(line deploy.LogLine, o deploy.LogOptions) bool {
+	return (o.Function == "" || line.Function == o.Function) && (o.Since.IsZero() || !line.Time.Before(o.Since))
+}
+
+func (r *logReader) close() {
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+}

@@ -1,0 +1,342 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/plan"
+)
+
+const (
+	// firstPause and longestPause bound the pauses between restarts of a wrap
+	// that dies again and again; wellAfter is when it counts as well.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 10 * time.Second
+	wellAfter    = 30 * time.Second
+	// readyEvery is how often a starting wrap is asked whether it is ready.
+	readyEvery = 5 * time.Millisecond
+	// lastOutput is how long output is read that outlives the agent.
+	lastOutput = time.Second
+)
+
+// wrap keeps one wrap of a deployment.
+type wrap struct {
+	keeper *keeper
+	name   string
+	bundle bundle.Bundle
+	cpus   []int // the machine's, in the plan's order
+	socket string
+	group  group
+	log    *logFile
+	client *http.Client
+
+	mu     sync.Mutex
+	status deploy.WrapStatus // guarded by mu
+	agent  identity          // of the live agent; zero: none. guarded by mu
+}
+
+func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, error) {
+	w := &wrap{keeper: k, name: spec.Name, bundle: b, cpus: cpus, socket: filepath.Join(k.dir, spec.Name+".sock")}
+	if n := len(w.socket); n > maxSocketPath {
+		return nil, fmt.Errorf("deploy %q: the socket %s has %d bytes and may have %d: choose a shorter state folder", k.name, w.socket, n, maxSocketPath)
+	}
+	var err error
+	if w.log, err = openLog(filepath.Join(k.dir, "logs", spec.Name+".log"), k.target.options.Lines, spec.Name); err != nil {
+		return nil, err
+	}
+	w.status = deploy.WrapStatus{
+		Name: spec.Name, State: deploy.WrapStarting, Since: time.Now(), CPUs: cpus,
+		Address: "unix://" + w.socket, Functions: b.Functions,
+	}
+	if len(k.target.hierarchies) > 0 {
+		var notes []string
+		l := limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: defaultPids}
+		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), l)
+		for _, n := range notes {
+			if !slices.Contains(k.status.Notes, n) {
+				k.status.Notes = append(k.status.Notes, n)
+			}
+		}
+		if w.group.enforced["memory"] {
+			w.status.MemoryLimit = spec.Memory
+		}
+	}
+	w.client = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", w.socket)
+		},
+		DisableKeepAlives: true,
+	}}
+	return w, nil
+}
+
+// maxSocketPath is sun_path of struct sockaddr_un less its terminating zero
+// (unix(7)).
+const maxSocketPath = 107
+
+// groupName is unique among this user's deployments.
+func groupName(deployment, wrap string) string { return deployment + "." + wrap }
+
+func (w *wrap) endpoint(path string) deploy.Endpoint {
+	return deploy.Endpoint{Wrap: w.name, Network: "unix", Address: w.socket, Path: path}
+}
+
+// keep runs the agent, again when it dies, until ctx ends; then it ends it. What
+// became of the first start is sent on started.
+func (w *wrap) keep(ctx context.Context, started chan<- error) {
+	pause := time.Duration(0)
+	for first := true; ; {
+		begun := time.Now()
+		p, err := w.start()
+		if err == nil {
+			err = w.await(ctx, p)
+		}
+		if first {
+			started <- err
+			if err != nil {
+				w.stop(p)
+				return
+			}
+			first = false
+		}
+		if err == nil {
+			w.set(deploy.WrapReady, "")
+			select {
+			case <-ctx.Done():
+			case <-p.exited:
+				err = w.death(p)
+			}
+		}
+		if ctx.Err() != nil {
+			w.stop(p)
+			return
+		}
+		w.stop(p) // what it left behind, or an agent that never became ready
+		if time.Since(begun) > wellAfter {
+			pause = 0
+		}
+		w.keeper.target.options.Log.Warn("a wrap died and is started again", "deployment", w.keeper.name, "wrap", w.name,
+			"error", err.Error(), "lived", time.Since(begun).Round(time.Millisecond).String(), "pause", pause.String())
+		w.mu.Lock()
+		w.status.Restarts++
+		w.mu.Unlock()
+		w.set(deploy.WrapRestarting, err.Error())
+		select {
+		case <-ctx.Done():
+			w.set(deploy.WrapStopped, "")
+			return
+		case <-time.After(pause):
+		}
+		pause = min(max(2*pause, firstPause), longestPause)
+	}
+}
+
+// agent is one run of "chiron wrap".
+type agent struct {
+	cmd    *exec.Cmd
+	output *agentOutput
+	exited chan struct{} // closed when it has been waited for
+}
+
+// start runs the agent.
+func (w *wrap) start() (*agent, error) {
+	o := w.keeper.target.options
+	work := filepath.Join(w.keeper.dir, "work", w.name)
+	tmp := filepath.Join(work, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("start wrap %s: %w", w.name, err)
+	}
+	args := []string{"wrap", w.bundle.Dir, "--listen", "unix://" + w.socket, "--leash", "--grace", o.Grace.String()}
+	if cpus := distinct(w.cpus); len(cpus) > 0 {
+		args = append(args, "--cpus", joinInts(uniqueInOrder(w.cpus)))
+	}
+	if o.BytecodeCache != "" {
+		args = append(args, "--bytecode-cache", o.BytecodeCache)
+	}
+	for _, peer := range w.keeper.wraps {
+		if peer != w {
+			args = append(args, "--peer", peer.name+"=unix://"+peer.socket)
+		}
+	}
+	a := &agent{cmd: exec.Command(o.Binary, args...), output: &agentOutput{log: w.log}, exited: make(chan struct{})}
+	a.cmd.Dir = work
+	a.cmd.Env = environment(tmp, o.Environ)
+	a.cmd.Stdin = w.keeper.leashed
+	a.cmd.Stderr = a.output
+	a.cmd.WaitDelay = lastOutput
+	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := a.cmd.Start(); err != nil {
+		return nil, &deploy.StartError{Wrap: w.name, Message: err.Error()}
+	}
+	id, err := identify(a.cmd.Process.Pid)
+	if err == nil && w.group.exists() {
+		err = w.group.add(id.PID)
+	}
+	w.mu.Lock()
+	w.agent = id
+	w.status.PID = id.PID
+	w.mu.Unlock()
+	// A process that has been waited for, and so may have given its pid away, is
+	// not signalled: exited comes first.
+	go func() { // ends with the agent, which stop waits for
+		_ = a.cmd.Wait()
+		a.output.end()
+		close(a.exited)
+	}()
+	if err != nil {
+		return a, fmt.Errorf("start wrap %s: %w", w.name, err)
+	}
+	// Recorded before anything can go wrong, so that it can be cleared away.
+	return a, w.keeper.save()
+}
+
+// environment is made from nothing: what is needed to find an interpreter, and
+// nothing of what the keeper may hold.
+func environment(tmp string, more []string) []string {
+	env := []string{"LANG=C.UTF-8", "TMPDIR=" + tmp}
+	for _, key := range []string{"PATH", "HOME", "PYENV_ROOT"} {
+		if v, ok := os.LookupEnv(key); ok {
+			env = append(env, key+"="+v)
+		}
+	}
+	return append(env, more...)
+}
+
+// uniqueInOrder drops repetitions.
+func uniqueInOrder(cpus []int) []int {
+	var out []int
+	for _, c := range cpus {
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// await waits until the agent is ready.
+func (w *wrap) await(ctx context.Context, a *agent) error {
+	o := w.keeper.target.options
+	deadline := time.NewTimer(o.StartTimeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-a.exited:
+			return w.death(a)
+		case <-deadline.C:
+			return &deploy.StartError{Wrap: w.name, Message: fmt.Sprintf("it was not ready after %v", o.StartTimeout)}
+		case <-tick.C:
+			if w.ready(ctx) {
+				return nil
+			}
+		}
+	}
+}
+
+func (w *wrap) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://wrap/_/ready", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// death says why the agent ended: its own last word where it has one.
+func (w *wrap) death(a *agent) error {
+	if last := a.output.lastError(); last != "" {
+		return &deploy.StartError{Wrap: w.name, Message: last}
+	}
+	return &deploy.StartError{Wrap: w.name, Message: a.cmd.ProcessState.String()}
+}
+
+// stop ends the agent: SIGTERM, which lets requests inside end, then SIGKILL;
+// and whatever it has left behind. a may be nil or ended.
+func (w *wrap) stop(a *agent) {
+	if a != nil {
+		w.set(deploy.WrapStopping, "")
+		_ = a.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		select {
+		case <-a.exited:
+		case <-time.After(w.keeper.target.options.Grace + time.Second):
+		}
+		clearTree(w.group, w.agent)
+		<-a.exited
+	}
+	w.mu.Lock()
+	w.agent = identity{}
+	w.status.PID = 0
+	w.mu.Unlock()
+	w.set(deploy.WrapStopped, "")
+}
+
+// remove takes away what the wrap had besides processes.
+func (w *wrap) remove() error {
+	w.client.CloseIdleConnections()
+	return errors.Join(w.group.remove(), w.log.Close())
+}
+
+func (w *wrap) set(s deploy.WrapState, lastError string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.status.State != s {
+		w.status.State, w.status.Since = s, time.Now()
+	}
+	if lastError != "" {
+		w.status.LastError = lastError
+	}
+}
+
+func (w *wrap) snapshot() deploy.WrapStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+func (w *wrap) identity() (identity, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.agent, w.agent.PID > 0
+}
+
+// members lists the wrap's processes.
+func (w *wrap) members(all []stat) []int {
+	if w.group.exists() {
+		var live []int
+		for _, pid := range w.group.processes() {
+			if slices.ContainsFunc(all, func(s stat) bool { return s.pid == pid }) {
+				live = append(live, pid)
+			}
+		}
+		return live
+	}
+	id, ok := w.identity()
+	if !ok {
+		return nil
+	}
+	return family(all, id.PID)
+}
