@@ -65,46 +65,51 @@ func load(t *testing.T, dir string) *workflow.Project {
 // there.
 func TestProfileIsReused(t *testing.T) {
 	dir := writeProject(t)
-	measure := func() (bool, string) {
-		t.Helper()
-		why := ""
-		p, reused, err := Profile(t.Context(), ProfileOptions{
-			Project: load(t, dir), Runs: 10, Tracer: "portable", Reuse: true,
-			Progress: func(n Note) {
-				if text, ok := strings.CutPrefix(n.Text, "measuring the functions: "); ok {
-					why = text
-				}
-			},
-		})
+	o := ProfileOptions{Project: load(t, dir), Runs: 10, Tracer: "portable", Reuse: true}
+	for _, want := range []bool{false, true} {
+		p, reused, err := Profile(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.Functions) != 2 || p.Functions[1].Name != "add" || p.Functions[0].Wall.Mean <= 0 {
-			t.Fatalf("profile: %+v", p.Functions)
+		if reused != want || len(p.Functions) != 2 || p.Functions[1].Name != "add" || p.Functions[0].Wall.Mean <= 0 {
+			t.Fatalf("reused %v, want %v: %+v", reused, want, p.Functions)
 		}
-		return reused, why
 	}
-	if reused, why := measure(); reused || why != "there is none yet" {
-		t.Fatalf("the first time: reused %v: %s", reused, why)
-	}
-	for _, change := range []struct{ name, file, text, want string }{
-		{name: "nothing"},
+	config := projectFiles["chiron.yaml"]
+	for _, change := range []struct{ what, file, text, want string }{
 		{"a function", "functions/double.py", "def handler(event, context):\n    return event * 3\n", "changed since"},
 		{"a file beside a handler", "functions/add/table.json", "[]", "changed since"},
 		{"compiled modules", "functions/add/__pycache__/x.pyc", "x", ""},
 		{"the input", "sample.json", "21", "changed since"},
-		{"the environment", "chiron.yaml", strings.ReplaceAll(projectFiles["chiron.yaml"], `BY: "1"`, `BY: "2"`), "changed since"},
-		{"the SLO", "chiron.yaml", strings.NewReplacer(`BY: "1"`, `BY: "2"`, "slo: 1s", "slo: 2s").Replace(projectFiles["chiron.yaml"]), ""},
+		{"the environment", "chiron.yaml", strings.ReplaceAll(config, `BY: "1"`, `BY: "2"`), "changed since"},
+		{"the SLO", "chiron.yaml", strings.ReplaceAll(config, "slo: 1s", "slo: 2s"), ""},
 		{"what it was made from", ".chiron/profile.inputs.json", "{", "not known"},
-		{"the profile", "profile.json", "{", "profile.json"},
+		{"the profile, to what is none", "profile.json", "{", "profile.json"},
 	} {
-		if change.file != "" {
-			write(t, dir, change.file, change.text)
+		before, err := os.ReadFile(filepath.Join(dir, change.file))
+		write(t, dir, change.file, change.text)
+		project := load(t, dir)
+		digest, digestErr := digestInputs(t.Context(), project)
+		if digestErr != nil {
+			t.Fatal(digestErr)
 		}
-		reused, why := measure()
-		if reused != (change.want == "") || !strings.Contains(why, change.want) {
-			t.Errorf("after a change of %s: reused %v: %q, want %q", change.name, reused, why, change.want)
+		p, why := fresh(FilesOf(project), digest, o)
+		if (p != nil) != (change.want == "") || !strings.Contains(why, change.want) {
+			t.Errorf("after a change of %s: %q, want %q", change.what, why, change.want)
 		}
+		if err == nil {
+			write(t, dir, change.file, string(before))
+		} else if err := os.Remove(filepath.Join(dir, change.file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Tracer = "strace"
+	digest, err := digestInputs(t.Context(), o.Project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, why := fresh(FilesOf(o.Project), digest, o); p != nil || !strings.Contains(why, "another tracer") {
+		t.Errorf("with another tracer: %q", why)
 	}
 }
 
