@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chiron-faas/chiron/calibrate"
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -32,7 +33,13 @@ type CalibrateOptions struct {
 	File string
 	// Reuse takes the file's constants, where they are this machine's and this
 	// interpreter's.
-	Reuse    bool
+	Reuse bool
+	// Runs and Force as calibrate.Options has them.
+	Runs  int
+	Force bool
+	// Rough measures on where the machine is too busy, but does not keep what
+	// comes of it; for who needs any constants rather than none.
+	Rough    bool
 	Progress Progress
 	// Log takes what the measured wraps log; nil: dropped.
 	Log *slog.Logger
@@ -41,10 +48,12 @@ type CalibrateOptions struct {
 // Calibrated is what Calibrate returns.
 type Calibrated struct {
 	Constants *predict.Calibration
-	// File that holds them.
+	// File that holds them; empty where they are not kept.
 	File string
 	// Reused says that they were measured earlier.
 	Reused bool
+	// Report is how they were measured; nil where they are Reused.
+	Report *calibrate.Report
 }
 
 // Calibrate measures this machine's constants, or reads those measured earlier.
@@ -66,7 +75,30 @@ func Calibrate(ctx context.Context, o CalibrateOptions) (*Calibrated, error) {
 		}
 		o.Progress.tell(Note{Step: "calibrate", Text: "measuring this machine's constants: " + why})
 	}
-	return nil, fmt.Errorf("calibrate: name a file with this machine's constants with --calibration")
+	how := calibrate.Options{
+		Binary: o.Binary, Runtime: o.Runtime, Runs: o.Runs, Force: o.Force, SkipChecks: o.Rough, Log: o.Log,
+		Progress: func(s calibrate.Step) {
+			o.Progress.tell(Note{Step: "calibrate", Text: s.What, Done: s.Done, Total: s.Of, Passing: true})
+		},
+	}
+	r, err := calibrate.Run(ctx, how)
+	if o.Rough && errors.Is(err, calibrate.ErrNoisy) {
+		o.Progress.tell(Note{Step: "calibrate", Text: "the machine is busy: its constants are rough this time, and not kept"})
+		how.Force = true
+		if r, err = calibrate.Run(ctx, how); err == nil {
+			return &Calibrated{Constants: r.Calibration, Report: r}, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, fmt.Errorf("calibrate: make the folder that keeps the constants: %w", err)
+	}
+	if err := r.Calibration.Write(file); err != nil {
+		return nil, err
+	}
+	return &Calibrated{Constants: r.Calibration, File: file, Report: r}, nil
 }
 
 // keptCalibration reads a calibration; nil and why where it does not hold here.

@@ -45,7 +45,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	}
 	lang, runtime := mainRuntime(o.Project)
 	p.Calibrated, err = Calibrate(ctx, CalibrateOptions{
-		Binary: o.Binary, Lang: lang, Runtime: runtime, File: o.Calibration, Reuse: true, Progress: o.Progress,
+		Binary: o.Binary, Lang: lang, Runtime: runtime, File: o.Calibration, Reuse: true, Rough: true, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/calibrate"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/pgp"
@@ -143,6 +144,28 @@ func TestTimelineOfManyTasks(t *testing.T) {
 	if lines := strings.Count(got, "\n"); lines != timelineTasks+2 || !strings.Contains(got, "and 40 more tasks") {
 		t.Errorf("%d lines: %s", lines, got)
 	}
+}
+
+func TestReportCalibration(t *testing.T) {
+	constants := predict.Paper()
+	constants.Machine, constants.Version = sampleProfile().Machine, "3.11.7"
+	got := printed(textCalibration(&pipeline.Calibrated{
+		Constants: &constants, File: "/cache/calibration.json",
+		Report: &calibrate.Report{
+			Calibration: &constants, Took: 12300 * time.Millisecond,
+			Constants: []calibrate.Constant{
+				{Name: "Request", Value: 234 * time.Microsecond, Spread: 45 * time.Microsecond, How: "a sequence's latency less its tasks"},
+				{Name: "Startup", Symbol: "T_Startup", Value: 5 * time.Millisecond, How: "one forked process, less what the request and the function take, and a way to say so that is long"},
+			},
+			Checks: []calibrate.Check{
+				{Shape: "sequence-1", Predicted: 1520 * time.Microsecond, Measured: 1500 * time.Microsecond, Fitted: true},
+				{Shape: "mixed", Predicted: 15 * time.Millisecond, Measured: 20 * time.Millisecond},
+			},
+			Notes: []string{"the prediction of mixed is off by -25 %"},
+		},
+	}))
+	fits(t, got)
+	golden(t, "report/calibration.txt", got)
 }
 
 func TestReportDoctor(t *testing.T) {

@@ -54,7 +54,7 @@ and runs it.`,
 	}
 	add("step", newProfile(a), newPlan(a))
 	add("serve", newInvoke(a))
-	add("machine", newDoctor(a), newVersion(a))
+	add("machine", newDoctor(a), newCalibrate(a), newVersion(a))
 	root.AddCommand(newWrap(a)) // for targets, not for people: hidden
 	return root
 }

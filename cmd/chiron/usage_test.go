@@ -29,6 +29,8 @@ func TestWrongUse(t *testing.T) {
 		{"plan . --slo 1s --percentile 100", "--percentile 100"},
 		{"plan . --model best", "faastlane"},
 		{"plan . --runs 1", "at least 10"},
+		{"calibrate here", `"here"`},
+		{"calibrate --runs -1", "--runs -1"},
 		{"wrap", "DIR is missing"},
 		{"wrap .", "--listen is missing"},
 		{"wrap . --listen here", "neither unix:///PATH nor HOST:PORT"},

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/calibrate"
+	"github.com/chiron-faas/chiron/pipeline"
+)
+
+func newCalibrate(a *app) *cobra.Command {
+	var o pipeline.CalibrateOptions
+	cmd := &cobra.Command{
+		Use:   "calibrate",
+		Short: "Measure this machine's constants: forks, threads, calls between wraps",
+		Long: `Measures what running functions in threads, processes and wraps costs on this
+machine, with real wraps, and keeps the constants that predictions are made with.
+"chiron plan" does so by itself where it was not done yet.`,
+		Example: "  chiron calibrate --runtime 3.12",
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Runs < 0 {
+				return usagef("--runs %d: give a positive number, or 0 for the default", o.Runs)
+			}
+			var err error
+			if o.Binary, err = a.self(); err != nil {
+				return err
+			}
+			shown := a.progress()
+			o.Lang, o.Progress = "python", shown.note
+			c, err := pipeline.Calibrate(cmd.Context(), o)
+			shown.end()
+			if err != nil {
+				return err
+			}
+			return a.report(c.Report, textCalibration(c))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.File, "calibration", "", "`file` to write; default: one in the cache that other verbs find")
+	flags.StringVar(&o.Runtime, "runtime", "", "`interpreter` to measure with, such as 3.12; default: the machine's")
+	flags.IntVar(&o.Runs, "runs", 0, fmt.Sprintf("`number` of rounds; 0: %d", calibrate.DefaultRuns))
+	flags.BoolVar(&o.Force, "force", false, "measure even where the machine is too busy")
+	return cmd
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/chiron-faas/chiron/pipeline"
+)
+
+// textCalibration is a table of the constants, and of the predictions made with
+// them.
+func textCalibration(c *pipeline.Calibrated) func(io.Writer, style) {
+	return func(w io.Writer, s style) {
+		m := c.Constants.Machine
+		printf(w, "%s\n", s.bold(fit(fmt.Sprintf("Constants of %s, %s, Python %s", m.CPUModel, count(m.CPUs, "CPU"), c.Constants.Version), width)))
+		var rows [][]string
+		for _, k := range c.Report.Constants {
+			rows = append(rows, []string{k.Name, k.Symbol, fmt.Sprintf("%.3f", float64(k.Value)/1e6), fmt.Sprintf("%.3f", float64(k.Spread)/1e6), k.How})
+		}
+		printTable(w, s, []column{
+			{title: "CONSTANT"}, {title: "PAPER"}, {title: "ms", right: true}, {title: "spread", right: true}, {title: "", flex: true},
+		}, rows)
+		if len(c.Report.Checks) > 0 {
+			printf(w, "\n%s\n", s.bold("Predictions made with them"))
+			rows = nil
+			for _, k := range c.Report.Checks {
+				kind := "predicted"
+				if k.Fitted {
+					kind = "fitted"
+				}
+				rows = append(rows, []string{k.Shape, ms(k.Predicted), ms(k.Measured), fmt.Sprintf("%+.1f %%", 100*k.Error()), kind})
+			}
+			printTable(w, s, []column{
+				{title: "WORKFLOW", flex: true}, {title: "PREDICTED ms", right: true}, {title: "MEASURED ms", right: true}, {title: "ERROR", right: true}, {title: ""},
+			}, rows)
+		}
+		for _, n := range c.Report.Notes {
+			printf(w, "%s\n", s.dim("note: "+wrapped(n, len("note: "))))
+		}
+		printf(w, "\nwritten to %s in %.1f s\n", c.File, c.Report.Took.Seconds())
+	}
+}
