@@ -32,6 +32,9 @@ type Options struct {
 	// Runs is the number of rounds, each of which measures everything; 0:
 	// DefaultRuns.
 	Runs int
+	// Budget ends the rounds early, but for the fewest that make sense (5), once
+	// the measurement has taken that long; 0: DefaultBudget.
+	Budget time.Duration
 	// Force measures on where the machine is too busy, and leaves it to the
 	// notes to say so.
 	Force bool
@@ -52,9 +55,12 @@ type Step struct {
 	Done, Of int
 }
 
-// DefaultRuns of Options: enough that the constants repeat within a tenth on a
-// machine that does nothing else.
-const DefaultRuns = 30
+// Defaults of Options. The rounds are enough that the constants repeat within a
+// tenth on a machine that does nothing else; there they end before the budget.
+const (
+	DefaultRuns   = 30
+	DefaultBudget = 18 * time.Second
+)
 
 // minRuns is the fewest rounds that have a median and a spread.
 const minRuns = 5
@@ -88,6 +94,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.Runs == 0 {
 		o.Runs = DefaultRuns
 	}
+	if o.Budget <= 0 {
+		o.Budget = DefaultBudget
+	}
 	if o.Runs < minRuns {
 		return nil, fmt.Errorf("calibrate: %d runs are too few: give %d at least", o.Runs, minRuns)
 	}
@@ -96,6 +105,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("calibrate: %w", err)
 	}
 	defer m.close()
+	m.until = begin.Add(o.Budget)
 	r, err := m.measure(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("calibrate: %w", err)
@@ -116,7 +126,9 @@ type measurer struct {
 	interval  time.Duration
 	functions map[string]*workflow.Function
 	cpus      int
+	shapes    []*shape
 	running   []*running
+	until     time.Time // the budget's end
 }
 
 func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
@@ -126,7 +138,10 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 	if o.Binary, err = exec.LookPath(o.Binary); err != nil {
 		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
 	}
-	m = &measurer{Options: o, cpus: runtime.NumCPU()}
+	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: constantShapes()}
+	if !o.SkipChecks {
+		m.shapes = append(m.shapes, checkShapes()...)
+	}
 	if m.interpreter, err = host.FindInterpreter(ctx, "python", o.Runtime); err != nil {
 		return nil, err
 	}
@@ -156,11 +171,7 @@ func (m *measurer) close() {
 
 // measure does all of it.
 func (m *measurer) measure(ctx context.Context) (*Report, error) {
-	shapes := constantShapes()
-	if !m.SkipChecks {
-		shapes = append(shapes, checkShapes()...)
-	}
-	if err := m.launchAll(ctx, shapes); err != nil {
+	if err := m.launchAll(ctx, m.shapes); err != nil {
 		return nil, err
 	}
 	observed, err := m.rounds(ctx, m.running, m.Runs)

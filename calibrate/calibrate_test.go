@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chiron-faas/chiron/plan"
 )
 
 // binary builds the program that the wraps are run with.
@@ -115,6 +118,21 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// small is a measurer of a few shapes.
+func small(t *testing.T, o Options) *measurer {
+	t.Helper()
+	o.Log = slog.New(slog.DiscardHandler)
+	if o.Progress == nil {
+		o.Progress = func(Step) {}
+	}
+	m, err := newMeasurer(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.shapes = []*shape{sequence(doze, 1), each(plan.Fork, doze, spin), spreadOut(doze, doze)}
+	return m
+}
+
 func TestCancelLeavesNothing(t *testing.T) {
 	bin := binary(t)
 	for _, at := range []string{"start wraps", "measure"} {
@@ -122,16 +140,52 @@ func TestCancelLeavesNothing(t *testing.T) {
 			dir := t.TempDir()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			_, err := Measure(ctx, Options{Binary: bin, Dir: dir, SkipChecks: true, Progress: func(s Step) {
-				if s.What == at && s.Done == 3 {
+			m := small(t, Options{Binary: bin, Dir: dir, Runs: 1000, Progress: func(s Step) {
+				if s.What == at && s.Done == 2 {
 					cancel()
 				}
 			}})
+			m.until = time.Now().Add(time.Minute)
+			_, err := m.measure(ctx)
+			m.close()
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("error %v, want the context's", err)
 			}
 			checkClean(t, dir)
 		})
+	}
+}
+
+func TestRounds(t *testing.T) {
+	dir := t.TempDir()
+	m := small(t, Options{Binary: binary(t), Dir: dir})
+	defer m.close()
+	if err := m.launchAll(t.Context(), m.shapes); err != nil {
+		t.Fatal(err)
+	}
+	m.until = time.Now() // the budget is used up: the fewest rounds
+	observed, err := m.rounds(t.Context(), m.running, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range observed {
+		if o.shape != m.shapes[i] {
+			t.Errorf("observation %d is of %s, want %s", i, o.name, m.shapes[i].name)
+		}
+		for name, values := range map[string][]float64{"latency": o.latency, "run": o.run, "lastStart": o.lastStart, "tail": o.tail} {
+			if len(values) != minRuns {
+				t.Errorf("%s: %d values of %s, want %d", o.name, len(values), name, minRuns)
+			}
+		}
+		for k := range o.latency {
+			// All of it is within the latency, and the function's run beside it.
+			if o.lastStart[k] <= 0 || o.tail[k] <= 0 || o.lastStart[k]+o.tail[k] >= o.latency[k] {
+				t.Errorf("%s: last start %v and tail %v of latency %v", o.name, o.lastStart[k], o.tail[k], o.latency[k])
+			}
+			if o.run[k] < float64(time.Millisecond) {
+				t.Errorf("%s: a sleep of 1 ms took %v ns", o.name, o.run[k])
+			}
+		}
 	}
 }
 

@@ -38,7 +38,11 @@ func (m *measurer) rounds(ctx context.Context, shapes []*running, n int) ([]*obs
 		observed[i] = &observation{shape: r.shape}
 	}
 	for round := range warmRounds + n {
-		m.Progress(Step{What: "measure", Done: max(0, round-warmRounds), Of: n})
+		done := max(0, round-warmRounds)
+		if done >= minRuns && time.Now().After(m.until) {
+			break
+		}
+		m.Progress(Step{What: "measure", Done: done, Of: n})
 		for i := range shapes {
 			// Every second round goes backwards, so that nobody always comes
 			// after the same.
