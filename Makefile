@@ -6,6 +6,8 @@ GO     ?= go
 BIN    := bin/chiron
 PYTHON := host/python
 VENV   := .cache/venv
+# ruff fails for a folder that is not there.
+EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
 .PHONY: all build run test check check-go check-python test-go test-python bench fuzz fmt prerequisites clean
@@ -18,7 +20,7 @@ build: prerequisites
 run: build
 	$(BIN) run examples/finra-5
 
-test: check-go test-go
+test: check test-python test-go
 
 # What this repository needs besides Go; installs it where it may (root on
 # Debian), else prints the one line that does.
@@ -34,8 +36,8 @@ check-go: prerequisites
 	$(TOOL) staticcheck ./...
 
 check-python: $(VENV)/ready
-	$(VENV)/bin/ruff check $(PYTHON) examples
-	$(VENV)/bin/ruff format --check $(PYTHON) examples
+	$(VENV)/bin/ruff check $(PYTHON) $(EXAMPLES)
+	$(VENV)/bin/ruff format --check $(PYTHON) $(EXAMPLES)
 	cd $(PYTHON) && $(CURDIR)/$(VENV)/bin/mypy
 
 # -p 2: packages that start processes and measure must not starve each other.
@@ -55,9 +57,9 @@ fuzz:
 
 fmt: $(VENV)/ready
 	$(TOOL) gofumpt -w .
-	$(VENV)/bin/ruff format $(PYTHON) examples
+	$(VENV)/bin/ruff format $(PYTHON) $(EXAMPLES)
 
-$(VENV)/ready: tools/requirements.txt scripts/prerequisites
+$(VENV)/ready: tools/requirements.txt tools/requirements-tests.txt scripts/prerequisites
 	@scripts/prerequisites
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/requirements.txt

@@ -188,6 +188,9 @@ class LambdaContext:
     __slots__ = ("_deadline", "aws_request_id", "function_name", "memory_limit_in_mb")
 
     function_version = "$LATEST"
+    # Callers outside AWS have neither.
+    identity = None
+    client_context = None
 
     def __init__(self, function: str, memory: int, request_id: str, deadline: int) -> None:
         self.function_name = function
@@ -200,6 +203,25 @@ class LambdaContext:
         if not self._deadline:
             return 24 * 3600 * 1000
         return max(0, (self._deadline - time.monotonic_ns()) // 1_000_000)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """A name in ARN's form, for handlers that log it or take its last part."""
+        return f"arn:aws:lambda:local:000000000000:function:{self.function_name}"
+
+    @property
+    def log_group_name(self) -> str:
+        """The function: log lines carry it."""
+        return self.function_name
+
+    @property
+    def log_stream_name(self) -> str:
+        """The request: log lines carry it."""
+        return self.aws_request_id
+
+    def log(self, text: object) -> None:
+        """Print ``text``, as Lambda's context does."""
+        print(text)
 
 
 def _invoke_text(handler: Handler) -> Invoke:

@@ -57,9 +57,9 @@ class CallLog:
             return
         data = text.encode("utf-8", "backslashreplace")
         if len(data) > self._room:
-            data = data[: self._room] + b"\n[the rest of this call's output was dropped: over %d bytes]\n" % (
-                MAX_LOG_PER_CALL
-            )
+            kept = data[: self._room].decode("utf-8", "ignore")  # whole characters
+            note = f"\n[the rest of this call's output was dropped: over {MAX_LOG_PER_CALL} bytes]\n"
+            data = (kept + note).encode()
             self._room = 0
         else:
             self._room -= len(data)

@@ -14,10 +14,13 @@ import select
 import signal
 import socket
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from chiron_host import environ, frames, functions, parent, streams
-from chiron_host.worker import EXIT_INTERNAL, Worker, descriptors
+from chiron_host.worker import EXIT_INTERNAL, EXIT_PROTOCOL, Worker, descriptors
+
+# The signals that the zygote handles and its workers do not.
+SIGNALS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT)
 
 
 def main(control: int) -> None:
@@ -26,9 +29,7 @@ def main(control: int) -> None:
     sock = socket.socket(fileno=control)
     sock.setblocking(True)
     streams.install()
-    zygote = Zygote(sock)
-    zygote.configure()
-    zygote.loop()
+    Zygote(sock).run()
 
 
 class Zygote:
@@ -48,6 +49,17 @@ class Zygote:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+
+    def run(self) -> None:
+        """Import, then fork as asked; does not return."""
+        try:
+            self.configure()
+            self.loop()
+        except BaseException as err:
+            from chiron_host import failures
+
+            os.write(2, failures.trace(err).encode())
+            self._end(EXIT_PROTOCOL if isinstance(err, frames.FrameError) else EXIT_INTERNAL)
 
     def configure(self) -> None:
         """Import what the agent names and tell it how that went."""
@@ -137,12 +149,15 @@ class Zygote:
         if cpu >= 0 and cpu not in self._cpus:
             pid, number = 0, errno.EINVAL
         else:
+            # A signal for the child must not meet the handlers of this process.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
                 pid, number = os.fork(), 0
             except OSError as err:
                 pid, number = 0, err.errno or errno.EAGAIN
             if pid == 0 and number == 0:
                 self._child(fds, bool(flags & frames.SPAWN_CONTROL), cpu, interval, data_limit)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for fd in fds:
             os.close(fd)
         if pid:
@@ -155,8 +170,9 @@ class Zygote:
         """Become a worker; does not return."""
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT):
+            for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             parent.die_with(self._pid, self._tie)
             # A group of its own: what a handler starts is killed with it.
             os.setpgid(0, 0)
@@ -201,10 +217,11 @@ class Zygote:
             if worker is not None:
                 self._send(frames.EXITED, frames.EXITED_PAYLOAD.pack(worker, pid, status))
 
-    def _end(self) -> None:
+    def _end(self, status: int = 0) -> NoReturn:
+        """End with all workers and what their handlers started."""
         for pid in self._children:
             _kill_group(pid)
-        os._exit(0)
+        os._exit(status)
 
 
 def _kill_group(pid: int) -> None:
