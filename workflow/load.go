@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -144,7 +146,7 @@ func (l *loader) project(n *node) *Project {
 		file = l.file // only where the working folder is gone; a name for messages
 	}
 	p := &Project{Dir: l.dir, File: file, Functions: make(map[string]*Function), Input: json.RawMessage("{}")}
-	known := []string{"name", "slo", "definition", "functions", "input"}
+	known := []string{"name", "slo", "definition", "functions", "input", "objectStore"}
 	var definition, input *node
 	for _, f := range n.fields {
 		switch f.name {
@@ -160,6 +162,8 @@ func (l *loader) project(n *node) *Project {
 		case "input":
 			input = f.value
 			p.InputFile = l.inside(f.value, f.name)
+		case "objectStore":
+			p.ObjectStore = l.loopback(f.value, f.name)
 		default:
 			l.unknownField(f, "the project", known)
 		}
@@ -242,6 +246,18 @@ func (l *loader) input(n *node, file string) json.RawMessage {
 	}
 	l.faults.list = append(l.faults.list, f.list...)
 	return nil
+}
+
+// loopback reads an address that only this machine can reach.
+func (l *loader) loopback(n *node, what string) string {
+	host, port, err := net.SplitHostPort(n.text)
+	ip := net.ParseIP(host)
+	number, bad := strconv.ParseUint(port, 10, 16)
+	if n.kind != stringNode || err != nil || ip == nil || !ip.IsLoopback() || bad != nil || number == 0 {
+		l.add(n.pos, "write for example 127.0.0.1:9753", "%q must be a loopback address with a port, not %s", what, n.described())
+		return ""
+	}
+	return n.text
 }
 
 // inside resolves the path of a file or folder that must be in the project's

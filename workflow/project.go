@@ -20,6 +20,9 @@ type Project struct {
 	// Input is the sample input, valid JSON; "{}" where the project has none.
 	Input     json.RawMessage
 	InputFile string
+	// ObjectStore is the loopback address at which chiron serves its small
+	// object store while the project runs ("127.0.0.1:9753"); empty: none.
+	ObjectStore string
 }
 
 // SLO is the latency objective. The zero SLO asks for nothing.
