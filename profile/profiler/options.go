@@ -23,8 +23,8 @@ const (
 	// mean; but those of a short function go on until they have taken
 	// shortRuns in all, or are mostRuns.
 	maxRunsFactor = 5
-	shortRuns     = 500 * time.Millisecond
-	mostRuns      = 2000
+	shortRuns     = 200 * time.Millisecond
+	mostRuns      = 1000
 	// fewestRuns are made however long a function takes.
 	fewestRuns = 3
 )
@@ -36,7 +36,7 @@ type Options struct {
 	Input json.RawMessage
 	// Runs is the least number of warm runs of each function without a tracer;
 	// 0: DefaultRuns. More follow until the mean is known within TargetError,
-	// at most five times as many (short functions: for half a second). A
+	// at most five times as many (short functions: for a fifth of a second). A
 	// function for which Budget does not suffice gets fewer, and a note.
 	Runs int
 	// Budget bounds the time of one function's calls; 0: DefaultBudget. The
