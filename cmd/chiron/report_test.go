@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/calibrate"
+	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/pgp"
@@ -143,6 +144,97 @@ func TestTimelineOfManyTasks(t *testing.T) {
 	fits(t, got)
 	if lines := strings.Count(got, "\n"); lines != timelineTasks+2 || !strings.Contains(got, "and 40 more tasks") {
 		t.Errorf("%d lines: %s", lines, got)
+	}
+}
+
+func TestReportRun(t *testing.T) {
+	for name, slo := range map[string]time.Duration{"met": 120 * time.Millisecond, "missed": 10 * time.Millisecond, "no-slo": 0} {
+		ran := &pipeline.Ran{
+			Prepared: samplePlan(slo),
+			Measured: &pipeline.Measurement{
+				Requests: 50, WarmUp: 10, Output: []byte(`{"margin":12}`),
+				Latency: profile.NewStat([]time.Duration{90 * time.Millisecond, 95 * time.Millisecond, 110 * time.Millisecond}),
+			},
+			Error: 0.0526,
+		}
+		if slo > 0 {
+			ran.Verdict = &pipeline.Verdict{
+				Objective: *ran.Prepared.Planned.Objective, Measured: pipeline.Millis(110 * time.Millisecond), Met: name == "met", TooFew: true,
+			}
+		}
+		got := printed(func(w io.Writer, s style) { printMeasured(w, s, ran) })
+		fits(t, got)
+		golden(t, "report/run-"+name+".txt", got)
+		r, err := reportRun("finra-5", ran)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v struct {
+			Profile   struct{ Functions []any }
+			Plan      struct{ Wraps []any }
+			Predicted struct {
+				LatencyMS float64 `json:"latency_ms"`
+			}
+			Measured struct {
+				MedianMS float64 `json:"median_ms"`
+				P99MS    float64 `json:"p99_ms"`
+			}
+			PredictionError float64 `json:"prediction_error"`
+			Verdict         *struct {
+				MeasuredMS float64 `json:"measured_ms"`
+				Met        bool
+			}
+			Output any
+		}
+		if err := json.Unmarshal(data, &v); err != nil {
+			t.Fatal(err)
+		}
+		if len(v.Profile.Functions) != 2 || len(v.Plan.Wraps) != 1 || v.Predicted.LatencyMS != 100 || v.Measured.MedianMS != 95 ||
+			v.Measured.P99MS != 110 || v.PredictionError != 0.0526 || v.Output == nil || (v.Verdict == nil) != (slo == 0) {
+			t.Errorf("%s: %s", name, data)
+		}
+		if v.Verdict != nil && (v.Verdict.MeasuredMS != 110 || v.Verdict.Met != (name == "met")) {
+			t.Errorf("%s: verdict %+v", name, v.Verdict)
+		}
+	}
+}
+
+func TestReportStatus(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	got := printed(textStatus([]deploy.Status{
+		{
+			Name: "finra-5", State: deploy.Degraded, Gateway: "http://127.0.0.1:8080", Keeper: 4711, Started: now.Add(-3*time.Hour - 12*time.Minute),
+			Notes: []string{"wraps are held to their CPUs by affinity alone: no control groups, since this process may make none of its own here"},
+			Wraps: []deploy.WrapStatus{
+				{Name: "wrap-1", State: deploy.WrapReady, PID: 4712, Since: now.Add(-90 * time.Second), Memory: 30_000_000},
+				{Name: "wrap-2", State: deploy.WrapRestarting, Restarts: 3, Since: now.Add(-time.Second), LastError: "import function \"volume\": ModuleNotFoundError: No module named 'numpy'"},
+			},
+		},
+		{Name: "hello", State: deploy.Dead, Started: now.Add(-50 * time.Hour)},
+	}, now))
+	fits(t, got)
+	golden(t, "report/status.txt", got)
+	if got := printed(textStatus(nil, now)); !strings.Contains(got, "chiron up") {
+		t.Errorf("of nothing: %q", got)
+	}
+}
+
+func TestLogText(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 5_000_000, time.Local)
+	for _, c := range []struct {
+		line deploy.LogLine
+		want string
+	}{
+		{deploy.LogLine{Time: at, Wrap: "wrap-1", Function: "volume", Stream: "stdout", Text: "hi"}, "12:00:00.005 wrap-1/volume hi"},
+		{deploy.LogLine{Time: at, Wrap: "wrap-2", Level: "INFO", Text: "serving", Attrs: json.RawMessage(`{"pid":7}`)}, `12:00:00.005 wrap-2 serving {"pid":7}`},
+	} {
+		if got := logText(style{}, c.line); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }
 

@@ -52,8 +52,9 @@ and runs it.`,
 			root.AddCommand(c)
 		}
 	}
+	add("whole", newRun(a))
 	add("step", newProfile(a), newPlan(a))
-	add("serve", newInvoke(a))
+	add("serve", newInvoke(a), newPs(a), newLogs(a), newDown(a))
 	add("machine", newDoctor(a), newCalibrate(a), newVersion(a))
 	root.AddCommand(newWrap(a)) // for targets, not for people: hidden
 	return root

@@ -31,6 +31,13 @@ func TestWrongUse(t *testing.T) {
 		{"plan . --runs 1", "at least 10"},
 		{"calibrate here", `"here"`},
 		{"calibrate --runs -1", "--runs -1"},
+		{"run", "DIR or FILE is missing"},
+		{"run . --requests 10", "at least 50"},
+		{"run . --warm-up 0", "at least one"},
+		{"ps a b", `"b"`},
+		{"down --all x", "exclude each other"},
+		{"logs --tail -1", "--tail -1"},
+		{"logs --since -1m", "--since"},
 		{"wrap", "DIR is missing"},
 		{"wrap .", "--listen is missing"},
 		{"wrap . --listen here", "neither unix:///PATH nor HOST:PORT"},
@@ -58,10 +65,15 @@ func TestWrongUse(t *testing.T) {
 // TestFailedWork: exit code 1, and no lesson on usage.
 func TestFailedWork(t *testing.T) {
 	empty := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", empty) // where deployments are looked for
 	for _, args := range [][]string{
 		{"profile", empty},
 		{"profile", empty + "/none"},
 		{"plan", empty},
+		{"run", empty},
+		{"ps", "no-such-deployment"},
+		{"down", "no-such-deployment"},
+		{"logs", "no-such-deployment"},
 		{"wrap", empty, "--listen", "127.0.0.1:0"},
 	} {
 		got := chiron(t, args...)

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/deploy"
+)
+
+func newPs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "ps [NAME]",
+		Short:   "Show what is deployed on this machine",
+		Long:    "Shows every deployment on this machine and its wraps, or those of one deployment.",
+		Example: "  chiron ps\n  chiron ps finra-5 --output json",
+		Args:    atMostOne("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := a.target()
+			if err != nil {
+				return err
+			}
+			all := []deploy.Status{}
+			if len(args) == 1 {
+				one, err := target.Status(cmd.Context(), args[0])
+				if err != nil {
+					return deploymentError(args[0], err)
+				}
+				all = append(all, one)
+			} else {
+				found, err := target.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				all = append(all, found...)
+			}
+			return a.report(all, textStatus(all, time.Now()))
+		},
+	}
+}
+
+func textStatus(all []deploy.Status, now time.Time) func(io.Writer, style) {
+	return func(w io.Writer, s style) {
+		if len(all) == 0 {
+			printf(w, "nothing is deployed; chiron up DIR deploys a project\n")
+			return
+		}
+		columns := []column{
+			{title: "DEPLOYMENT", flex: true},
+			{title: "WRAP", flex: true},
+			{title: "STATE"},
+			{title: "PID", right: true},
+			{title: "FOR", right: true},
+			{title: "RESTARTS", right: true},
+			{title: "MEMORY", right: true},
+			{title: "ADDRESS, LAST ERROR", flex: true},
+		}
+		var rows [][]string
+		for _, d := range all {
+			rows = append(rows, []string{d.Name, "", string(d.State), pid(d.Keeper), since(now, d.Started), "", "", d.Gateway})
+			for _, x := range d.Wraps {
+				rows = append(rows, []string{
+					"", x.Name, string(x.State), pid(x.PID), since(now, x.Since), strconv.Itoa(x.Restarts), memory(x.Memory), x.LastError,
+				})
+			}
+		}
+		printTable(w, s, columns, rows)
+		for _, d := range all {
+			for _, n := range d.Notes {
+				printf(w, "%s\n", s.dim("note: "+wrapped(d.Name+": "+n, len("note: "))))
+			}
+		}
+	}
+}
+
+func pid(n int) string {
+	if n == 0 {
+		return "·"
+	}
+	return strconv.Itoa(n)
+}
+
+func memory(n int64) string {
+	if n == 0 {
+		return "·"
+	}
+	return bytesText(n)
+}
+
+// since writes the time from then to now in its two largest units: "3h12m".
+func since(now, then time.Time) string {
+	if then.IsZero() {
+		return "·"
+	}
+	d := max(now.Sub(then), 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

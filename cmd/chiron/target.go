@@ -1,0 +1,44 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/local"
+)
+
+// target is where wraps run: this machine.
+func (a *app) target() (deploy.Target, error) {
+	self, err := a.self()
+	if err != nil {
+		return nil, err
+	}
+	o := local.Options{Binary: self, Log: a.log()}
+	return local.New(o)
+}
+
+// log takes what the keeper of a deployment has to say, on standard error:
+// warnings, and everything with --verbose.
+func (a *app) log() *slog.Logger {
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
+
+// atMostOne is the cobra.PositionalArgs of a verb that may be given one argument.
+func atMostOne(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("one %s is taken, and %q is one too many", name, args[1])
+		}
+		return nil
+	}
+}
+
+// listed joins names for a sentence.
+func listed(names []string) string { return strings.Join(names, ", ") }

@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// DeployOptions of Deploy.
+type DeployOptions struct {
+	Project *workflow.Project
+	Plan    *plan.Plan
+	// Name of the deployment.
+	Name string
+	// Target that runs the wraps.
+	Target deploy.Target
+	// Gateway is the URL that the deployment will be served at; may be empty.
+	Gateway  string
+	Progress Progress
+}
+
+// Deploy bundles a plan and brings it up.
+func Deploy(ctx context.Context, o DeployOptions) (deploy.Running, error) {
+	bundles, err := bundle.Build(ctx, bundle.Options{
+		Project: o.Project, Plan: o.Plan, OutDir: FilesOf(o.Project).Bundles,
+		Progress: func(step bundle.Step) {
+			o.Progress.tell(Note{Step: "bundle", Text: step.Wrap + ": " + step.What, Done: step.Index, Total: step.Of, Passing: true})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.Progress.tell(Note{Step: "deploy", Text: "starting the wraps", Done: 0, Total: len(bundles), Passing: true})
+	return o.Target.Up(ctx, deploy.Deployment{Name: o.Name, Plan: o.Plan, Bundles: bundles, Gateway: o.Gateway})
+}
+
+// downTime bounds how long taking down may take: the target's own grace and some.
+const downTime = time.Minute
+
+// takeDown takes a deployment down, whatever made it necessary.
+func takeDown(running deploy.Running) error {
+	ctx, cancel := context.WithTimeout(context.Background(), downTime)
+	defer cancel()
+	return running.Down(ctx)
+}

@@ -1,0 +1,92 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// RunOptions of Run.
+type RunOptions struct {
+	Project *workflow.Project
+	// Prepare says how to come to a plan.
+	Prepare PrepareOptions
+	// Target that the wraps run on.
+	Target deploy.Target
+	// Requests and WarmUp as MeasureOptions has them.
+	Requests, WarmUp int
+	// Prepared is told of what is known before anything is deployed; nil: nobody.
+	Prepared func(*Prepared)
+	Log      *slog.Logger
+	Progress Progress
+}
+
+// runName is the deployment's name: one that "chiron up" of the same project does
+// not use, so that both may be there.
+func runName(project string) string {
+	const suffix = "-run"
+	return project[:min(len(project), 63-len(suffix))] + suffix // a DNS label has 63
+}
+
+// Verdict is how the objective fared.
+type Verdict struct {
+	Objective
+	// Measured at the objective's percentile.
+	Measured Millis `json:"measured_ms"`
+	Met      bool   `json:"met"`
+	// TooFew says that the percentile is the slowest of too few requests.
+	TooFew bool `json:"too_few_requests,omitempty"`
+}
+
+// Ran is what a run found out.
+type Ran struct {
+	Prepared *Prepared
+	Measured *Measurement
+	// Error of the prediction: (predicted − measured median) / measured median.
+	Error float64
+	// Verdict is nil where there is no objective.
+	Verdict *Verdict
+}
+
+// Run goes the whole way: it profiles where need be, plans, bundles, deploys
+// on this machine, serves, measures, and takes everything down again.
+func Run(ctx context.Context, o RunOptions) (_ *Ran, err error) {
+	o.Prepare.Project, o.Prepare.Progress = o.Project, o.Progress
+	prepared, err := Prepare(ctx, o.Prepare)
+	if err != nil {
+		return nil, err
+	}
+	if o.Prepared != nil {
+		o.Prepared(prepared)
+	}
+	running, err := Deploy(ctx, DeployOptions{
+		Project: o.Project, Plan: prepared.Planned.Plan, Name: runName(o.Project.Name), Target: o.Target, Progress: o.Progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, takeDown(running)) }()
+	measured, err := Measure(ctx, MeasureOptions{
+		URL: "http://" + o.Project.Name, Dial: running.Workflow().Dial, Input: o.Project.Input,
+		Requests: o.Requests, WarmUp: o.WarmUp, Progress: o.Progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ran := &Ran{Prepared: prepared, Measured: measured}
+	if median := measured.Latency.P50; median > 0 {
+		ran.Error = float64(prepared.Planned.Prediction.Latency-median) / float64(median)
+	}
+	if want := prepared.Planned.Objective; want != nil {
+		got := want.of(measured.Samples)
+		ran.Verdict = &Verdict{
+			Objective: *want, Measured: Millis(got), Met: got <= time.Duration(want.Latency),
+			TooFew: measured.Requests < want.need(),
+		}
+	}
+	return ran, nil
+}
