@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,11 +49,15 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 	if err != nil {
 		return nil, false, err
 	}
+	endStore, err := ServeStore(ctx, o.Project, o.Progress)
+	if err != nil {
+		return nil, false, err
+	}
 	measured, err = profiler.Run(ctx, profiler.Options{
 		Project: o.Project, Runs: o.Runs, Tracer: o.Tracer, SitePath: sites, BytecodeCache: files.Bytecode,
 		Progress: func(p profiler.Progress) { o.Progress.tell(profileNote(p)) },
 	})
-	if err != nil {
+	if err = errors.Join(err, endStore()); err != nil {
 		return nil, false, err
 	}
 	if err := profile.Write(files.Profile, measured); err != nil {

@@ -63,6 +63,11 @@ func Run(ctx context.Context, o RunOptions) (_ *Ran, err error) {
 	if o.Prepared != nil {
 		o.Prepared(prepared)
 	}
+	endStore, err := ServeStore(ctx, o.Project, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, endStore()) }()
 	running, err := Deploy(ctx, DeployOptions{
 		Project: o.Project, Plan: prepared.Planned.Plan, Name: runName(o.Project.Name), Target: o.Target, Progress: o.Progress,
 	})
