@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,9 @@ machine, with real wraps, and keeps the constants that predictions are made with
 			o.Lang, o.Progress = "python", shown.note
 			c, err := pipeline.Calibrate(cmd.Context(), o)
 			shown.end()
+			if errors.Is(err, calibrate.ErrNoisy) {
+				return errors.New("the machine is too busy to calibrate: stop what else runs on it, or measure anyway with --force")
+			}
 			if err != nil {
 				return err
 			}

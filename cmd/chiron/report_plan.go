@@ -97,9 +97,19 @@ func (r *planReport) explain(search *pgp.Result) {
 	}
 }
 
+// printConstants says what the prediction was made with.
+func printConstants(w io.Writer, s style, c *pipeline.Calibrated) {
+	if c.File == "" {
+		printf(w, "%s\n", s.bad("note: the machine was busy when its constants were measured: the prediction is rough"))
+		return
+	}
+	printf(w, "%s\n", s.dim("this machine's constants: "+c.File))
+}
+
 func textPlan(p *pipeline.Prepared, explain bool, file string) func(io.Writer, style) {
 	return func(w io.Writer, s style) {
 		printPlan(w, s, p.Planned)
+		printConstants(w, s, p.Calibrated)
 		if explain && p.Planned.Search != nil {
 			printSearch(w, s, p.Planned)
 			printAlternatives(w, s, p.Planned)

@@ -50,6 +50,7 @@ measured latency misses the SLO.`,
 					printProfile(a.out, s, p.Profile)
 					printf(a.out, "\n")
 					printPlan(a.out, s, p.Planned)
+					printConstants(a.out, s, p.Calibrated)
 					printf(a.out, "\n")
 				}
 			}
