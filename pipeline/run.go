@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/chiron-faas/chiron/deploy"
@@ -29,7 +30,8 @@ type RunOptions struct {
 // not use, so that both may be there.
 func runName(project string) string {
 	const suffix = "-run"
-	return project[:min(len(project), 63-len(suffix))] + suffix // a DNS label has 63
+	// A DNS label has 63 characters.
+	return strings.TrimRight(project[:min(len(project), 63-len(suffix))], "-") + suffix
 }
 
 // Verdict is how the objective fared.

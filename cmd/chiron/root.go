@@ -52,7 +52,7 @@ and runs it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("whole", newRun(a))
+	add("whole", newInit(a), newRun(a))
 	add("step", newProfile(a), newPlan(a))
 	add("serve", newInvoke(a), newPs(a), newLogs(a), newDown(a))
 	add("machine", newDoctor(a), newCalibrate(a), newVersion(a))

@@ -31,6 +31,8 @@ func TestWrongUse(t *testing.T) {
 		{"plan . --runs 1", "at least 10"},
 		{"calibrate here", `"here"`},
 		{"calibrate --runs -1", "--runs -1"},
+		{"init", "DIR is missing"},
+		{"init x --lang cobol", "python"},
 		{"run", "DIR or FILE is missing"},
 		{"run . --requests 10", "at least 50"},
 		{"run . --warm-up 0", "at least one"},
