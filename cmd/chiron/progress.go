@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/chiron-faas/chiron/pipeline"
 )
@@ -17,12 +20,20 @@ type progress struct {
 	app   *app
 	style style
 	live  bool
+	width int // of the line, characters
 	drawn bool
 	last  time.Time
 }
 
 func (a *app) progress() *progress {
-	return &progress{app: a, style: a.style(a.err), live: a.isTerminal(a.err)}
+	p := &progress{app: a, style: a.style(a.err), live: a.isTerminal(a.err), width: width}
+	if f, ok := a.err.(*os.File); ok && p.live {
+		// A line that breaks cannot be redrawn.
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			p.width = min(p.width, columns-1)
+		}
+	}
+	return p
 }
 
 // note implements pipeline.Progress.
@@ -43,8 +54,8 @@ func (p *progress) note(n pipeline.Note) {
 		}
 		p.last = time.Now()
 	}
-	head := n.Step + count
-	printf(p.app.err, "\r\x1b[K%s %s", p.style.accent(head), fit(n.Text, max(width-len(head)-1, 10)))
+	head := fit(n.Step+count, p.width)
+	printf(p.app.err, "\r\x1b[K%s %s", p.style.accent(head), fit(n.Text, max(p.width-len(head)-1, 0)))
 	p.drawn = true
 }
 
