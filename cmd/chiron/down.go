@@ -78,8 +78,5 @@ func deploymentError(name string, err error) error {
 	if errors.Is(err, deploy.ErrNotFound) {
 		return fmt.Errorf("nothing named %q is deployed on this machine: chiron ps shows what is", name)
 	}
-	if errors.Is(err, deploy.ErrExists) {
-		return fmt.Errorf("%q is up already: take it down first with chiron down %s", name, name)
-	}
 	return err
 }
