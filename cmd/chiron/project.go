@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -22,14 +23,31 @@ func projectBeside(path string) (string, bool) {
 }
 
 // loadProject reads the project that a verb is given: a folder, its project
-// file, or the definition in it.
+// file, or the definition that the project file beside it names.
 func loadProject(path string) (*workflow.Project, error) {
-	if filepath.Base(path) != workflow.ProjectFile {
-		if dir, ok := projectBeside(path); ok {
-			path = dir
-		}
+	if filepath.Base(path) == workflow.ProjectFile {
+		return workflow.Load(path)
 	}
-	return workflow.Load(path)
+	dir, beside := projectBeside(path)
+	if !beside {
+		return workflow.Load(path)
+	}
+	p, err := workflow.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	given, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	named, err := os.Stat(p.DefinitionFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.DefinitionFile, err)
+	}
+	if !os.SameFile(given, named) {
+		return nil, fmt.Errorf("%s is not the definition that %s names (%s): give that one, or the folder", path, p.File, p.DefinitionFile)
+	}
+	return p, nil
 }
 
 // one is the cobra.PositionalArgs of a verb that takes a single argument, which
