@@ -1,0 +1,221 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chiron-faas/chiron/deploy"
+)
+
+// Kind says what a Route leads to.
+type Kind string
+
+// The kinds of Route.
+const (
+	Workflow Kind = "workflow"
+	Function Kind = "function"
+)
+
+// Route is something that can be invoked.
+type Route struct {
+	// Name in /function/NAME: letters, digits, '-' and '_'.
+	Name string
+	Kind Kind
+	// Endpoint that answers.
+	Endpoint deploy.Endpoint
+	// Labels and Annotations are shown in /system/functions.
+	Labels, Annotations map[string]string
+	// Deployed is when it was; shown too.
+	Deployed time.Time
+}
+
+// Limits bound what the gateway holds. Zero fields mean the defaults.
+type Limits struct {
+	// Body is the largest request body, bytes; DefaultBody.
+	Body int64
+	// Concurrency is the most requests of one route that are with its wrap at
+	// once; DefaultConcurrency. A wrap has a bound of its own.
+	Concurrency int
+	// Queue is the most requests of one route that wait for that, first come
+	// first served; more are answered 429. DefaultQueue; negative: none may wait.
+	Queue int
+	// Timeout of a whole request, waiting included; DefaultTimeout.
+	Timeout time.Duration
+}
+
+// Defaults of Limits.
+const (
+	DefaultBody        = 16 << 20
+	DefaultConcurrency = 64
+	DefaultQueue       = 1024
+	DefaultTimeout     = 5 * time.Minute
+)
+
+// Options of New. The zero value is usable but serves nothing.
+type Options struct {
+	Routes []Route
+	Limits Limits
+	// Version and Commit of this program, for /system/info.
+	Version, Commit string
+	// Ready says how many of a route's wraps would answer at once (0 or 1); nil:
+	// all do.
+	Ready func(ctx context.Context, name string) int
+	// Log takes what fails; nil discards.
+	Log *slog.Logger
+	// Drain bounds how long requests may take to end after Serve's context has;
+	// 0 means 10 s.
+	Drain time.Duration
+}
+
+// Gateway serves routes. It is an http.Handler.
+type Gateway struct {
+	options Options
+	log     *slog.Logger
+	routes  map[string]*route
+	mux     *http.ServeMux
+	metrics *metrics
+	// draining refuses new requests.
+	draining atomic.Bool
+	buffers  sync.Pool // of *[]byte, for bodies
+}
+
+// route is a Route at work.
+type route struct {
+	Route
+	transport *http.Transport
+	// places are taken by requests that are with the wrap.
+	places  chan struct{}
+	waiting atomic.Int64
+	invoked atomic.Int64
+	metrics *routeMetrics
+}
+
+// New checks the routes.
+func New(o Options) (*Gateway, error) {
+	l := &o.Limits
+	if l.Body <= 0 {
+		l.Body = DefaultBody
+	}
+	if l.Concurrency <= 0 {
+		l.Concurrency = DefaultConcurrency
+	}
+	switch {
+	case l.Queue == 0:
+		l.Queue = DefaultQueue
+	case l.Queue < 0:
+		l.Queue = 0
+	}
+	if l.Timeout <= 0 {
+		l.Timeout = DefaultTimeout
+	}
+	if o.Drain <= 0 {
+		o.Drain = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{options: o, log: o.Log, routes: make(map[string]*route)}
+	g.metrics = newMetrics(g)
+	for _, r := range o.Routes {
+		if !isName(r.Name) {
+			return nil, fmt.Errorf("gateway: %q cannot be a route: use letters, digits, '-' and '_'", r.Name)
+		}
+		if g.routes[r.Name] != nil {
+			return nil, fmt.Errorf("gateway: %q is the name of two routes", r.Name)
+		}
+		g.routes[r.Name] = &route{
+			Route: r, transport: newTransport(r.Endpoint, l.Concurrency), places: make(chan struct{}, l.Concurrency),
+			metrics: g.metrics.route(r.Name),
+		}
+	}
+	g.mux = g.newMux()
+	return g, nil
+}
+
+// newTransport keeps a connection for each request that may be with the wrap.
+func newTransport(e deploy.Endpoint, connections int) *http.Transport {
+	return &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx) },
+		MaxIdleConns:        connections,
+		MaxIdleConnsPerHost: connections,
+		IdleConnTimeout:     2 * time.Minute, // below the agent's
+		DisableCompression:  true,
+		WriteBufferSize:     8 << 10,
+		ReadBufferSize:      8 << 10,
+	}
+}
+
+// isName is what OpenFaaS allows, less the dot, which begins a namespace there.
+func isName(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Registry holds the gateway's metrics, for who wants to add to them.
+func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }
+
+// Bounds of one connection.
+const (
+	headerPatience = 30 * time.Second
+	idlePatience   = 3 * time.Minute
+	maxHeader      = 64 << 10
+)
+
+// Serve answers on l until ctx ends; then it refuses new requests and returns
+// when those inside have ended, or Options.Drain has passed. nil is a clean end.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: headerPatience,
+		IdleTimeout:       idlePatience,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	defer g.closeIdle()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("gateway: %w", err)
+	case <-ctx.Done():
+	}
+	g.draining.Store(true)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Drain)
+	defer cancel()
+	err := server.Shutdown(patience)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("gateway: requests were still inside after %v: %w", g.options.Drain, err), server.Close())
+	}
+	<-ended
+	return err
+}
+
+func (g *Gateway) closeIdle() {
+	for _, r := range g.routes {
+		r.transport.CloseIdleConnections()
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Nearly all requests are invocations: they do not pay for the rest.
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/function/"); ok {
+		g.invoke(w, r, rest)
+		return
+	}
+	g.mux.ServeHTTP(w, r)
+}

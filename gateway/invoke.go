@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// Headers in Go's canonical form, so that maps can be used directly.
+const (
+	headerCallID    = "X-Call-Id"
+	headerStart     = "X-Start-Time"
+	headerTimeout   = "X-Timeout"
+	headerForwarded = "X-Forwarded-For"
+	headerHost      = "X-Forwarded-Host"
+)
+
+// Statuses that nobody sees but metrics: nginx' word for a caller that left, and
+// an answer whose wrap ended before it was whole.
+const (
+	statusCallerLeft = 499
+	statusCutShort   = 502
+)
+
+// maxKeptBody is the largest body buffer kept for the next request, bytes.
+const maxKeptBody = 1 << 20
+
+// invoke answers /function/NAME[.NAMESPACE][/PATH].
+func (g *Gateway) invoke(w http.ResponseWriter, req *http.Request, rest string) {
+	start := time.Now()
+	name, path, _ := strings.Cut(rest, "/")
+	name, _, _ = strings.Cut(name, ".")
+	rt := g.routes[name]
+	if rt == nil {
+		g.refuse(w, http.StatusNotFound, fmt.Sprintf("there is no workflow or function %q here: /system/functions lists them", name))
+		return
+	}
+	rt.invoked.Add(1)
+	rt.metrics.started.Inc()
+	id := req.Header.Get(headerCallID)
+	if !isCallID(id) {
+		id = newCallID()
+	}
+	h := w.Header()
+	h[headerCallID] = []string{id}
+	h[headerStart] = []string{strconv.FormatInt(start.UnixNano(), 10)}
+	status := g.forward(w, req, rt, path, id, start)
+	rt.metrics.observe(status, time.Since(start))
+	if status == statusCutShort {
+		// The caller must not take a part of an answer for the whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// forward works on one invocation and returns the status that it was answered.
+func (g *Gateway) forward(w http.ResponseWriter, req *http.Request, rt *route, path, id string, start time.Time) int {
+	if g.draining.Load() {
+		w.Header().Set("Connection", "close")
+		return g.refuse(w, http.StatusServiceUnavailable, "the gateway is going down: try again in a moment")
+	}
+	limits := &g.options.Limits
+	timeout := limits.Timeout
+	if asked, err := time.ParseDuration(req.Header.Get(headerTimeout)); err == nil && asked > 0 {
+		timeout = min(timeout, asked) // a caller may shorten it
+	}
+	ctx, cancel := context.WithDeadline(req.Context(), start.Add(timeout))
+	defer cancel()
+	buffer, body, err := g.readBody(w, req)
+	if err != nil {
+		return g.refuseBody(w, err)
+	}
+	defer g.keepBuffer(buffer)
+	if status := g.enter(ctx, w, rt, timeout); status != 0 {
+		return status
+	}
+	defer func() { <-rt.places }()
+	return g.exchange(ctx, w, req, rt, upstream{path: path, id: id, start: start, timeout: timeout, body: body})
+}
+
+// enter takes a place in line and then one with the wrap; the answer's status
+// where there is none.
+func (g *Gateway) enter(ctx context.Context, w http.ResponseWriter, rt *route, timeout time.Duration) int {
+	select {
+	case rt.places <- struct{}{}:
+		return 0
+	default:
+	}
+	if rt.waiting.Add(1) > int64(g.options.Limits.Queue) {
+		rt.waiting.Add(-1)
+		w.Header().Set("Retry-After", "1")
+		return g.refuse(w, http.StatusTooManyRequests, fmt.Sprintf("as many requests of %q are waiting as may: try again in a moment", rt.Name))
+	}
+	defer rt.waiting.Add(-1)
+	select {
+	case rt.places <- struct{}{}:
+		return 0
+	case <-ctx.Done():
+		return g.refuseEnded(ctx, w, rt, timeout)
+	}
+}
+
+// upstream is what the wrap is told of an invocation.
+type upstream struct {
+	path, id string
+	start    time.Time
+	timeout  time.Duration
+	body     []byte
+}
+
+// exchange sends the invocation to the wrap and passes its answer on.
+func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http.Request, rt *route, up upstream) int {
+	resp, err := g.send(ctx, req, rt, up)
+	if err != nil {
+		return g.refuseUpstream(ctx, w, rt, up, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	h := w.Header()
+	for name, values := range resp.Header {
+		if !hopByHop(name) && name != headerCallID {
+			h[name] = values
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		g.log.Debug("an answer was not passed on whole", "route", rt.Name, "request_id", up.id, "error", err.Error())
+		return statusCutShort
+	}
+	return resp.StatusCode
+}
+
+// send tries again where the wrap, which may be on its way back after a death,
+// has seen nothing of the request.
+func (g *Gateway) send(ctx context.Context, req *http.Request, rt *route, up upstream) (*http.Response, error) {
+	patience := time.Now().Add(restartWait)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		resp, err := rt.transport.RoundTrip(rt.request(ctx, req, up))
+		if err == nil || !notSent(err) || time.Now().After(patience) {
+			return resp, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+const (
+	// restartWait bounds how long a request waits for a wrap that is not there:
+	// longer than a restart takes, shorter than callers' patience.
+	restartWait  = 5 * time.Second
+	firstPause   = 2 * time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
+
+// notSent says that the wrap's address took no connection: a Unix socket that is
+// not served, a port that is closed.
+func notSent(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+}
+
+// request is the wrap's form of the caller's request.
+func (rt *route) request(ctx context.Context, req *http.Request, up upstream) *http.Request {
+	target := &url.URL{Scheme: "http", Host: "wrap", Path: rt.Endpoint.Path, RawQuery: req.URL.RawQuery}
+	if rt.Kind == Function && up.path != "" {
+		target.Path += "/" + up.path
+	}
+	header := make(http.Header, len(req.Header)+4)
+	connection := req.Header["Connection"]
+	for name, values := range req.Header {
+		if !hopByHop(name) && !named(connection, name) && name != "Expect" {
+			header[name] = values
+		}
+	}
+	header[headerCallID] = []string{up.id}
+	header[headerStart] = []string{strconv.FormatInt(up.start.UnixNano(), 10)}
+	header[headerTimeout] = []string{max(up.timeout-time.Since(up.start), time.Millisecond).String()}
+	header[headerHost] = []string{req.Host}
+	if from, _, ok := strings.Cut(req.RemoteAddr, ":"); ok {
+		header[headerForwarded] = append(header[headerForwarded][:len(header[headerForwarded]):len(header[headerForwarded])], from)
+	}
+	out := &http.Request{
+		Method: req.Method, URL: target, Host: "wrap", Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: http.NoBody,
+	}
+	if len(up.body) > 0 {
+		out.Body = io.NopCloser(bytes.NewReader(up.body))
+		out.ContentLength = int64(len(up.body))
+		// A kept connection that the wrap had closed is replaced by the transport.
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(up.body)), nil }
+	}
+	return out.WithContext(ctx)
+}
+
+// refuseUpstream answers for a wrap that did not.
+func (g *Gateway) refuseUpstream(ctx context.Context, w http.ResponseWriter, rt *route, up upstream, err error) int {
+	if ctx.Err() != nil {
+		return g.refuseEnded(ctx, w, rt, up.timeout)
+	}
+	g.log.Warn("a wrap did not answer", "route", rt.Name, "wrap", rt.Endpoint.Wrap, "request_id", up.id, "error", err.Error())
+	if notSent(err) {
+		w.Header().Set("Retry-After", "1")
+		return g.refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("wrap %q is not there: it is being restarted, or the deployment is going down", rt.Endpoint.Wrap))
+	}
+	return g.fail(w, http.StatusInternalServerError, workflow.ErrTaskFailed, fmt.Sprintf("wrap %q ended before it answered", rt.Endpoint.Wrap))
+}
+
+// refuseEnded answers a request whose time is over, or whose caller has left.
+func (g *Gateway) refuseEnded(ctx context.Context, w http.ResponseWriter, rt *route, timeout time.Duration) int {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return g.fail(w, http.StatusGatewayTimeout, workflow.ErrTimeout, fmt.Sprintf("%q did not answer within %v", rt.Name, timeout))
+	}
+	return statusCallerLeft
+}
+
+// refuse answers a request that was not worked on.
+func (g *Gateway) refuse(w http.ResponseWriter, status int, cause string) int {
+	return g.fail(w, status, workflow.ErrRuntime, cause)
+}
+
+func (g *Gateway) fail(w http.ResponseWriter, status int, name, cause string) int {
+	body, err := json.Marshal(workflow.Failure{Name: name, Cause: cause})
+	if err != nil {
+		body = []byte(`{"error":"States.Runtime"}`) // two strings can always be marshalled
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may have left
+	return status
+}
+
+// isCallID accepts what may stand in logs and headers as it is.
+func isCallID(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
+}
+
+// newCallID is a random UUID (RFC 9562, version 4).
+func newCallID() string {
+	var raw [16]byte
+	for i := range 2 {
+		v := rand.Uint64()
+		for k := range 8 {
+			raw[8*i+k] = byte(v >> (8 * k))
+		}
+	}
+	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
+	var text [36]byte
+	hex.Encode(text[0:8], raw[0:4])
+	hex.Encode(text[9:13], raw[4:6])
+	hex.Encode(text[14:18], raw[6:8])
+	hex.Encode(text[19:23], raw[8:10])
+	hex.Encode(text[24:36], raw[10:16])
+	for _, at := range []int{8, 13, 18, 23} {
+		text[at] = '-'
+	}
+	return string(text[:])
+}
+
+// hopByHop fields end at each hop (RFC 9110, section 7.6.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// named reports whether a Connection header lists the field.
+func named(connection []string, name string) bool {
+	for _, v := range connection {
+		for item := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// newMux has every path but /function/.
+func (g *Gateway) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", g.health)
+	mux.HandleFunc("GET /system/functions", g.listFunctions)
+	mux.HandleFunc("GET /system/function/{name}", g.oneFunction)
+	mux.HandleFunc("GET /system/info", g.info)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
+	if g.draining.Load() {
+		http.Error(w, "going down", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("OK"))
+}
+
+// functionStatus is OpenFaaS' FunctionStatus (faas-provider, types).
+type functionStatus struct {
+	Name              string            `json:"name"`
+	Image             string            `json:"image"`
+	Namespace         string            `json:"namespace"`
+	InvocationCount   int64             `json:"invocationCount,omitempty"`
+	Replicas          int               `json:"replicas,omitempty"`
+	AvailableReplicas int               `json:"availableReplicas,omitempty"`
+	Labels            map[string]string `json:"labels,omitempty"`
+	Annotations       map[string]string `json:"annotations,omitempty"`
+	CreatedAt         time.Time         `json:"createdAt"`
+}
+
+// namespace that all routes are shown in.
+const namespace = "chiron"
+
+func (g *Gateway) status(req *http.Request, rt *route) functionStatus {
+	available := 1
+	if g.options.Ready != nil {
+		available = g.options.Ready(req.Context(), rt.Name)
+	}
+	labels := map[string]string{"chiron.kind": string(rt.Kind), "chiron.wrap": rt.Endpoint.Wrap}
+	for k, v := range rt.Labels {
+		labels[k] = v
+	}
+	return functionStatus{
+		Name: rt.Name, Image: "chiron/" + string(rt.Kind), Namespace: namespace, InvocationCount: rt.invoked.Load(),
+		Replicas: 1, AvailableReplicas: available, Labels: labels, Annotations: rt.Annotations, CreatedAt: rt.Deployed,
+	}
+}
+
+func (g *Gateway) listFunctions(w http.ResponseWriter, req *http.Request) {
+	list := []functionStatus{}
+	for _, rt := range g.routes {
+		list = append(list, g.status(req, rt))
+	}
+	// Workflows first, then by name.
+	slices.SortFunc(list, func(a, b functionStatus) int {
+		return cmp.Or(-cmp.Compare(a.Labels["chiron.kind"], b.Labels["chiron.kind"]), cmp.Compare(a.Name, b.Name))
+	})
+	g.writeJSON(w, list)
+}
+
+func (g *Gateway) oneFunction(w http.ResponseWriter, req *http.Request) {
+	name, _, _ := strings.Cut(req.PathValue("name"), ".")
+	rt := g.routes[name]
+	if rt == nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	g.writeJSON(w, g.status(req, rt))
+}
+
+func (g *Gateway) info(w http.ResponseWriter, _ *http.Request) {
+	type version struct {
+		Release string `json:"release"`
+		SHA     string `json:"sha"`
+	}
+	v := version{g.options.Version, g.options.Commit}
+	g.writeJSON(w, map[string]any{
+		"provider": map[string]any{"provider": "chiron", "orchestration": "local", "version": v},
+		"version":  v, "arch": runtime.GOARCH,
+	})
+}
+
+func (g *Gateway) writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		g.log.Debug("an answer was not written", "error", err.Error())
+	}
+}
