@@ -148,6 +148,11 @@ func (z *Zygote) sendFiles(c *net.UnixConn, frame []byte, files []*os.File) erro
 // Pid of the process; waits for the fork. 0 where it failed.
 func (w *Worker) Pid() int {
 	<-w.started
+	return w.forked()
+}
+
+// forked is the process's number as far as it is known by now.
+func (w *Worker) forked() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.pid
