@@ -135,4 +135,4 @@ func waitStatus(pid int, status int32) *ExitError {
 
 // exitNotice bounds the wait for a dead worker's status: the zygote reaps it
 // within a millisecond; a stopped zygote must not hold up the call.
-const exitNotice = time.Second
+const exitNotice = 300 * time.Millisecond

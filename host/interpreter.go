@@ -68,6 +68,9 @@ func candidates() []string {
 			continue
 		}
 		paths = append(paths, filepath.Join(dir, "python3"))
+		if isShims(dir) {
+			continue
+		}
 		versioned, _ := filepath.Glob(filepath.Join(dir, "python3.*")) // fails only for a bad pattern
 		paths = append(paths, newestFirst(keepPythons(versioned))...)
 	}
@@ -76,16 +79,24 @@ func candidates() []string {
 
 // pyenv lists pyenv's interpreters of a version ("3.12.*").
 func pyenv(version string) []string {
-	root := os.Getenv("PYENV_ROOT")
-	if root == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil
-		}
-		root = filepath.Join(home, ".pyenv")
-	}
-	paths, _ := filepath.Glob(filepath.Join(root, "versions", version, "bin", "python3.*"))
+	paths, _ := filepath.Glob(filepath.Join(pyenvRoot(), "versions", version, "bin", "python3.*")) // fails only for a bad pattern
 	return paths
+}
+
+// isShims tells pyenv's folder of shims. Those for a version take a quarter of
+// a second each to lead to an interpreter that pyenv lists, or to none.
+func isShims(dir string) bool { return filepath.Clean(dir) == filepath.Join(pyenvRoot(), "shims") }
+
+// pyenvRoot is where pyenv keeps what it installs; the folder need not exist.
+func pyenvRoot() string {
+	if root := os.Getenv("PYENV_ROOT"); root != "" {
+		return filepath.Clean(root)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "/nonexistent"
+	}
+	return filepath.Join(home, ".pyenv")
 }
 
 // keepPythons drops python3.11-config and its like.
@@ -200,15 +211,16 @@ func FindInterpreter(ctx context.Context, lang, runtime string) (Interpreter, er
 		}
 		return i, nil
 	default:
-		if path, err := exec.LookPath(runtime); err == nil {
+		version := strings.TrimPrefix(strings.TrimPrefix(runtime, "python"), "-")
+		if path, err := exec.LookPath(runtime); err == nil && !(isVersion(version) && isShims(filepath.Dir(path))) {
 			i, err := probe(ctx, path)
 			if err == nil {
 				return i, nil
 			}
 			// A shim that leads nowhere: its version may be there all the same.
 		}
-		if v := strings.TrimPrefix(strings.TrimPrefix(runtime, "python"), "-"); isVersion(v) {
-			return findVersion(ctx, v)
+		if isVersion(version) {
+			return findVersion(ctx, version)
 		}
 		return Interpreter{}, fmt.Errorf("runtime %q: no such command on PATH: "+
 			"name a version (3.12), a command (python3.12) or a path", runtime)
@@ -234,7 +246,7 @@ func findVersion(ctx context.Context, version string) (Interpreter, error) {
 	if len(parts) >= 2 {
 		name := "python" + parts[0] + "." + parts[1]
 		var likely []string
-		if path, err := exec.LookPath(name); err == nil {
+		if path, err := exec.LookPath(name); err == nil && !isShims(filepath.Dir(path)) {
 			likely = append(likely, path)
 		}
 		likely = append(likely, newestFirst(keepPythons(pyenv(parts[0]+"."+parts[1]+".*")))...)

@@ -125,7 +125,10 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 	if err != nil {
 		return fail(err)
 	}
-	defer theirs.Close()
+	// The child's ends: once it has them ours are closed, so that its end is
+	// seen.
+	given := []*os.File{theirs}
+	defer closeAll(&given)
 	if z.control, err = unixConn(ours); err != nil {
 		return fail(err)
 	}
@@ -140,7 +143,7 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 			z.release()
 			return fail(err)
 		}
-		defer w.Close()
+		given = append(given, w)
 		z.output = append(z.output, r)
 		if stream == "stdout" {
 			cmd.Stdout = w
@@ -149,7 +152,9 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 		}
 		z.wg.Go(func() { z.readOutput(r, stream, &tail) })
 	}
-	if z.process, err = startProcess(cmd); err != nil {
+	z.process, err = startProcess(cmd)
+	closeAll(&given)
+	if err != nil {
 		z.release()
 		return fail(err)
 	}
@@ -170,6 +175,13 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 				"start them inside the handler instead", z.ready.Threads)})
 	}
 	return nil
+}
+
+func closeAll(files *[]*os.File) {
+	for _, f := range *files {
+		_ = f.Close()
+	}
+	*files = nil
 }
 
 // await sends the configuration and reads the report.

@@ -9,7 +9,7 @@ import _thread
 import os
 import socket
 from time import perf_counter_ns, thread_time_ns
-from typing import Any, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Iterable, List, NoReturn, Optional, Sequence, Set, Tuple
 
 from chiron_host import failures, frames, handlers, streams
 from chiron_host.functions import Function
@@ -163,6 +163,8 @@ class Worker:
             except handlers.BadResult as err:
                 outcome, body = frames.BAD_RESULT, failure("BadResult", str(err))
             except BaseException as err:
+                if self._is_fork:
+                    end_fork(err)
                 outcome, body = frames.RAISED, explain(err)
             cpu = thread_time_ns() - cpu
             run = perf_counter_ns() - start
@@ -177,6 +179,16 @@ class Worker:
             else:
                 send_all(sock, head + headers, body)
             del body, headers, frame
+
+
+def end_fork(err: BaseException) -> NoReturn:
+    """End a process that a handler forked and that raised, as Python ends one."""
+    code = 1
+    if isinstance(err, SystemExit) and (err.code is None or isinstance(err.code, int)):
+        code = err.code or 0
+    else:
+        os.write(2, failures.trace(err).encode())
+    os._exit(code & 0xFF)
 
 
 def failure(kind: str, message: str, trace: str = "") -> bytes:

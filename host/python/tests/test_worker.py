@@ -73,6 +73,8 @@ SOURCES: Dict[str, str] = {
                     return "from the child"
                 if req == "raises":
                     raise ValueError("from the child")
+                if req == "leaves":
+                    raise SystemExit(7)
                 os._exit(0)
             _, status = os.waitpid(pid, 0)
             return status
@@ -261,8 +263,8 @@ def test_deaths(host: Host, how: str, status: int) -> None:
 
 def test_forks(one: Worker) -> None:
     """A process that a handler forks does not speak on its parent's lane."""
-    for how in ("exits", "returns", "raises"):
-        assert call(one, "forks", how).value() == 0
+    for how, status in (("exits", 0), ("returns", 0), ("raises", 1 << 8), ("leaves", 7 << 8)):
+        assert call(one, "forks", how).value() == status
     assert call(one, "echo", "once").body == b"once"
 
 
