@@ -402,7 +402,7 @@ func TestPrints(t *testing.T) {
 	wg.Wait()
 }
 
-// A hundred forks: neither side gathers descriptors or goroutines.
+// Fifty forks: neither side gathers descriptors or goroutines.
 func TestForksGatherNothing(t *testing.T) {
 	z := start(t, specOf(t, served))
 	settle := func() (int, int, int) {
@@ -412,7 +412,7 @@ func TestForksGatherNothing(t *testing.T) {
 	call(t, w, "text", "first")
 	w.Close()
 	theirs, ours, goroutines := settle()
-	for range 100 {
+	for range 50 {
 		w := spawn(t, z, host.WorkerOptions{CPU: host.AnyCPU, Lanes: 2, MaxLanes: 4})
 		call(t, w, "text", "x")
 		w.Close()
