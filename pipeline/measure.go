@@ -30,8 +30,6 @@ const (
 type MeasureOptions struct {
 	// URL to POST to.
 	URL string
-	// Dial reaches the URL's host; nil: over TCP.
-	Dial func(context.Context) (net.Conn, error)
 	// Input is every request's body.
 	Input []byte
 	// Requests that count, and WarmUp ones before; 0: the defaults.
@@ -75,9 +73,6 @@ func Measure(ctx context.Context, o MeasureOptions) (*Measurement, error) {
 		o.WarmUp = DefaultWarmUp
 	}
 	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext, DisableCompression: true, MaxIdleConns: 1}
-	if o.Dial != nil {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx) }
-	}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	m := &Measurement{Requests: o.Requests, WarmUp: o.WarmUp}

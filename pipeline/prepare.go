@@ -2,6 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/profile"
@@ -58,4 +64,43 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 		return nil, err
 	}
 	return p, plan.Write(FilesOf(o.Project).Plan, p.Planned.Plan)
+}
+
+// PlanToServe is the plan to deploy: that of the project's plan.json, where it is
+// a plan of the workflow as it is now and none is asked for anew; else one that
+// Prepare makes.
+func PlanToServe(ctx context.Context, o PrepareOptions, anew bool) (*plan.Plan, error) {
+	if !anew {
+		kept, why := keptPlan(o.Project)
+		if kept != nil {
+			return kept, nil
+		}
+		o.Progress.tell(Note{Step: "plan", Text: "making a plan: " + why})
+	}
+	p, err := Prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if made := p.Planned; !made.Met {
+		o.Progress.tell(Note{Step: "plan", Text: fmt.Sprintf(
+			"no plan meets the SLO of %v: the best one is predicted to take %v", time.Duration(made.Objective.Latency), made.Prediction.Latency.Round(10*time.Microsecond),
+		)})
+	}
+	return p.Planned.Plan, nil
+}
+
+// keptPlan reads the project's plan.json; nil and why where it does not fit.
+func keptPlan(p *workflow.Project) (*plan.Plan, string) {
+	file := FilesOf(p).Plan
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, "there is none yet"
+	}
+	kept, err := plan.Read(file)
+	if err == nil {
+		err = plan.Check(kept, p.Definition, p.Functions)
+	}
+	if err != nil {
+		return nil, "plan.json does not fit: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return kept, ""
 }

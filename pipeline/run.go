@@ -65,20 +65,20 @@ func Run(ctx context.Context, o RunOptions) (_ *Ran, err error) {
 	if o.Prepared != nil {
 		o.Prepared(prepared)
 	}
-	endStore, err := ServeStore(ctx, o.Project, o.Progress)
+	listener, err := Listen(ctx, "127.0.0.1:0") // nobody else is to call it
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, endStore()) }()
-	running, err := Deploy(ctx, DeployOptions{
-		Project: o.Project, Plan: prepared.Planned.Plan, Name: runName(o.Project.Name), Target: o.Target, Progress: o.Progress,
+	served, err := Serve(ctx, ServeOptions{
+		Project: o.Project, Plan: prepared.Planned.Plan, Name: runName(o.Project.Name), Target: o.Target,
+		Listener: listener, Log: o.Log, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, takeDown(running)) }()
+	defer func() { err = errors.Join(err, served.Close()) }()
 	measured, err := Measure(ctx, MeasureOptions{
-		URL: "http://" + o.Project.Name, Dial: running.Workflow().Dial, Input: o.Project.Input,
+		URL: served.URL + "/function/" + o.Project.Name, Input: o.Project.Input,
 		Requests: o.Requests, WarmUp: o.WarmUp, Progress: o.Progress,
 	})
 	if err != nil {

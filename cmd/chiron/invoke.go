@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/pipeline"
 )
 
@@ -32,6 +34,9 @@ answer. The exit code is 1 where the call failed.`,
 			base, err := parseGateway(gateway)
 			if err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("gateway") {
+				base = a.gatewayOf(cmd.Context(), args[0], base)
 			}
 			if timeout < 0 {
 				return usagef("--timeout %v: give a positive duration, such as 30s", timeout)
@@ -54,7 +59,7 @@ answer. The exit code is 1 where the call failed.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&data, "data", "d", "{}", "the `input`: as it is, @FILE, or - for standard input")
-	flags.StringVar(&gateway, "gateway", "http://"+defaultListen, "`address` that serves it")
+	flags.StringVar(&gateway, "gateway", defaultListen, "`address` that serves it; default: as chiron ps says, or")
 	flags.StringVar(&contentType, "content-type", "", "`type` of the input; default: JSON where it is JSON, else text")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the answer")
 	flags.BoolVar(&trace, "trace", false, "show when each function ran, on standard error")
@@ -71,6 +76,34 @@ func parseGateway(s string) (string, error) {
 		return "", usagef("--gateway %q is no address: write for example http://%s", s, defaultListen)
 	}
 	return strings.TrimRight(s, "/"), nil
+}
+
+// gatewayOf is where a workflow or function is served on this machine, a workflow
+// before a function; otherwise where nobody says.
+func (a *app) gatewayOf(ctx context.Context, name, otherwise string) string {
+	target, err := a.target()
+	if err != nil {
+		return otherwise
+	}
+	all, err := target.List(ctx)
+	if err != nil {
+		return otherwise
+	}
+	found := otherwise
+	for _, d := range all {
+		if d.Gateway == "" || d.State == deploy.Dead {
+			continue
+		}
+		if d.Name == name {
+			return d.Gateway
+		}
+		for _, w := range d.Wraps {
+			if slices.Contains(w.Functions, name) {
+				found = d.Gateway
+			}
+		}
+	}
+	return found
 }
 
 // maxInput is the most that is read from a file or standard input, bytes: a

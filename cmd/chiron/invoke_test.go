@@ -38,6 +38,7 @@ func gatewayStub(t *testing.T) string {
 }
 
 func TestInvoke(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // where deployments are looked for
 	gateway := gatewayStub(t)
 	file := filepath.Join(t.TempDir(), "in.json")
 	if err := os.WriteFile(file, []byte(`{"from":"file"}`), 0o644); err != nil {

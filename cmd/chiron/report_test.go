@@ -203,6 +203,16 @@ func TestReportRun(t *testing.T) {
 	}
 }
 
+func TestReportUp(t *testing.T) {
+	r := upReport{Name: "finra-5", URL: "http://127.0.0.1:8080", PID: 4711}
+	for i := range 20 {
+		r.Functions = append(r.Functions, fmt.Sprintf("function-%d", i))
+	}
+	got := printed(textUp(r))
+	fits(t, got)
+	golden(t, "report/up.txt", got)
+}
+
 func TestReportStatus(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	got := printed(textStatus([]deploy.Status{

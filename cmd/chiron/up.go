@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/pipeline"
+)
+
+// upReport is what serves, with --output json.
+type upReport struct {
+	Name      string   `json:"name"`
+	URL       string   `json:"url"`
+	Functions []string `json:"functions"`
+	PID       int      `json:"pid"`
+}
+
+func newUp(a *app) *cobra.Command {
+	var f planFlags
+	var listen string
+	var detach bool
+	var readyFD int
+	cmd := &cobra.Command{
+		Use:   "up DIR",
+		Short: "Deploy on this machine and keep serving",
+		Long: `Deploys the project on this machine, by DIR/plan.json where that is a plan of the
+workflow, else by one that is made first, and serves it until Ctrl-C or "chiron
+down". Flags that ask for another plan make one anew.`,
+		Example: "  chiron up examples/finra-5\n  chiron up examples/finra-5 --listen 127.0.0.1:9000 --detach",
+		Args:    one("DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prepare, err := f.prepare(a, cmd)
+			if err != nil {
+				return err
+			}
+			if err := checkListen(listen); err != nil {
+				return err
+			}
+			project, err := loadProject(args[0])
+			if err != nil {
+				return err
+			}
+			listener, err := pipeline.Listen(cmd.Context(), listen)
+			if err != nil {
+				return err
+			}
+			prepare.Project = project
+			shown := a.progress()
+			prepare.Progress = shown.note
+			planned, err := pipeline.PlanToServe(cmd.Context(), prepare, f.asksForPlan(cmd))
+			if err != nil {
+				shown.end()
+				return errors.Join(err, listener.Close())
+			}
+			if detach {
+				shown.end()
+				address := listener.Addr().String()
+				if err := listener.Close(); err != nil { // the process that stays listens itself
+					return err
+				}
+				return a.detach(cmd.Context(), project, address)
+			}
+			target, err := a.target()
+			if err != nil {
+				return errors.Join(err, listener.Close())
+			}
+			served, err := pipeline.Serve(cmd.Context(), pipeline.ServeOptions{
+				Project: project, Plan: planned, Name: project.Name, Version: readVersion().Version, Target: target, Listener: listener, Log: a.log(), Progress: shown.note,
+			})
+			shown.end()
+			if err != nil {
+				return err
+			}
+			r := upReport{Name: project.Name, URL: served.URL, Functions: served.Routes[1:], PID: os.Getpid()}
+			err = a.report(r, textUp(r))
+			if err == nil && readyFD > 0 {
+				err = tellReady(readyFD)
+			}
+			if err == nil {
+				served.Wait(cmd.Context())
+			}
+			return errors.Join(err, served.Close())
+		},
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&listen, "listen", defaultListen, "`address` to serve on")
+	flags.BoolVar(&detach, "detach", false, "return when it serves, and let it go on in the background")
+	flags.IntVar(&readyFD, "ready-fd", 0, "file descriptor to write a line to when it serves")
+	_ = flags.MarkHidden("ready-fd")
+	return cmd
+}
+
+// checkListen says what is wrong with the value of --listen.
+func checkListen(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return usagef("--listen %q is no address: write HOST:PORT, such as %s", s, defaultListen)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return usagef("--listen %q: the port is a number from 0 to 65535", s)
+	}
+	return nil
+}
+
+// asksForPlan says whether a flag asks for a plan other than the one there is.
+func (f *planFlags) asksForPlan(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"slo", "model", "fresh", "runs", "tracer", "calibration"}, cmd.Flags().Changed)
+}
