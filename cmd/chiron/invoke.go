@@ -31,12 +31,12 @@ answer. The exit code is 1 where the call failed.`,
   echo '{"name": "Ada"}' | chiron invoke hello -d -`,
 		Args: one("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if gateway == "" {
+				gateway = a.gatewayOf(cmd.Context(), args[0], defaultListen)
+			}
 			base, err := parseGateway(gateway)
 			if err != nil {
 				return err
-			}
-			if !cmd.Flags().Changed("gateway") {
-				base = a.gatewayOf(cmd.Context(), args[0], base)
 			}
 			if timeout < 0 {
 				return usagef("--timeout %v: give a positive duration, such as 30s", timeout)
@@ -59,7 +59,7 @@ answer. The exit code is 1 where the call failed.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&data, "data", "d", "{}", "the `input`: as it is, @FILE, or - for standard input")
-	flags.StringVar(&gateway, "gateway", defaultListen, "`address` that serves it; default: as chiron ps says, or")
+	flags.StringVar(&gateway, "gateway", "", "`address` that serves it; default: as chiron ps says, or "+defaultListen)
 	flags.StringVar(&contentType, "content-type", "", "`type` of the input; default: JSON where it is JSON, else text")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the answer")
 	flags.BoolVar(&trace, "trace", false, "show when each function ran, on standard error")
