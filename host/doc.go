@@ -16,7 +16,9 @@
 // The zygote is killed when this process dies (parent-death signal; and its
 // control socket closes), the workers when the zygote does. Every worker leads
 // a process group of its own: what its handlers started is killed with it, when
-// it ends in whatever way. A worker ends when all its lanes have closed, by
+// it ends in whatever way. What left that group becomes the zygote's child when
+// its parent ends (PR_SET_CHILD_SUBREAPER) and is killed at the end of the next
+// worker, or of the zygote at the latest. A worker ends when all its lanes have closed, by
 // _exit: leaked threads cannot hold it up, and atexit functions do not run.
 //
 // # Frames

@@ -21,6 +21,8 @@ from chiron_host.worker import EXIT_INTERNAL, EXIT_PROTOCOL, Worker, descriptors
 
 # The signals that the zygote handles and its workers do not.
 SIGNALS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT)
+# How often the zygote's end looks for what the ended ones have left.
+MAX_GENERATIONS = 100
 
 
 def main(control: int) -> None:
@@ -214,13 +216,28 @@ class Zygote:
             _kill_group(pid)
             _, status = os.waitpid(pid, 0)
             worker = self._children.pop(pid, None)
-            if worker is not None:
-                self._send(frames.EXITED, frames.EXITED_PAYLOAD.pack(worker, pid, status))
+            if worker is None:
+                continue
+            # What left that group is ours now.
+            for orphan in parent.children():
+                if orphan not in self._children:
+                    _kill(orphan)
+            self._send(frames.EXITED, frames.EXITED_PAYLOAD.pack(worker, pid, status))
 
     def _end(self, status: int = 0) -> NoReturn:
         """End with all workers and what their handlers started."""
         for pid in self._children:
             _kill_group(pid)
+        # Each that ends may leave its own children to us.
+        for _ in range(MAX_GENERATIONS):
+            left = parent.children()
+            if not left:
+                break
+            for pid in left:
+                _kill(pid)
+            for pid in left:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
         os._exit(status)
 
 
@@ -228,8 +245,12 @@ def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)  # not yet a group of its own
+        _kill(pid)  # not yet a group of its own
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _add_site(folders: List[str]) -> None:

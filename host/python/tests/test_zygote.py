@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from conftest import Start, write
-from driver import Host, call_frame, ends
+from driver import Host, call_frame, ends, is_alive
 
 from chiron_host import frames
 from chiron_host.worker import EXIT_PROTOCOL
@@ -182,18 +182,32 @@ def test_data_limit(start: Start) -> None:
 SLEEPS = """
     import os, subprocess, time
     def handle(req):
-        if req == "start":
-            return subprocess.Popen(["sleep", "600"]).pid
+        if req:
+            return subprocess.Popen(["sleep", "600"], start_new_session=req == "detach").pid
         time.sleep(600)
     """
 
 
 def busy(host: Host) -> List[int]:
-    """Have a worker hang and another leave a process; return their pids."""
+    """Have a worker hang and another leave two processes; return their pids."""
     hangs, leaves = host.spawn(), host.spawn()
     left = leaves.call(0, b"start").value()
-    hangs.lanes[0].sock.sendall(call_frame(0, b"hang"))
-    return [hangs.pid, leaves.pid, left]
+    detached = leaves.call(0, b"detach").value() if host.ready["tied"] else left
+    hangs.lanes[0].sock.sendall(call_frame(0))
+    return [hangs.pid, leaves.pid, left, detached]
+
+
+def test_what_left_its_group_ends_with_its_worker(start: Start) -> None:
+    host = start({"f": SLEEPS})
+    if not host.ready["tied"]:
+        pytest.skip("this interpreter has no ctypes")
+    one, other = host.spawn(), host.spawn()
+    pids = [one.call(0, b"detach").value() for _ in range(3)]
+    kept = other.call(0, b"detach").value()
+    one.close()
+    assert host.exited(one).status == 0
+    assert all(ends(pid) for pid in pids)
+    assert is_alive(kept)
 
 
 def test_the_end_of_the_control_socket_ends_all(bare: Host, tmp_path: Path) -> None:
@@ -217,11 +231,13 @@ def test_killed_zygote_takes_its_workers_along(bare: Host, tmp_path: Path) -> No
     report = bare.configure([spec(tmp_path, "f", SLEEPS)])
     if not report["tied"]:
         pytest.skip("this interpreter has no ctypes")
-    hangs, leaves, _ = busy(bare)
+    hangs, leaves, *left = busy(bare)
     os.kill(bare.pid, signal.SIGKILL)
     bare.wait()
     assert ends(hangs)
     assert ends(leaves)
+    for pid in left:  # which the agent ends then
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
