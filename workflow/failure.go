@@ -62,7 +62,7 @@ type failureJSON struct {
 }
 
 // MarshalJSON has the form {"error": Name, "cause": Cause}.
-func (f *Failure) MarshalJSON() ([]byte, error) {
+func (f Failure) MarshalJSON() ([]byte, error) {
 	return json.Marshal(failureJSON{f.Name, f.Cause})
 }
 

@@ -289,3 +289,14 @@ func BenchmarkDataFlow(b *testing.B) {
 		}
 	}
 }
+
+// TestFailureJSON: a failure and a pointer to one have the language's form.
+func TestFailureJSON(t *testing.T) {
+	f := Failure{Name: ErrTimeout, Cause: "too slow", State: "A"}
+	for _, v := range []any{f, &f} {
+		got, err := json.Marshal(v)
+		if want := `{"error":"States.Timeout","cause":"too slow"}`; err != nil || string(got) != want {
+			t.Errorf("%T: %s, %v; want %s", v, got, err, want)
+		}
+	}
+}
