@@ -137,9 +137,9 @@ func calibrationFile(m profile.Machine, i host.Interpreter) (string, error) {
 	return filepath.Join(cache, "chiron", name), nil
 }
 
-// mainRuntime is what most of a project's functions run on, the first by name
-// among equals.
-func mainRuntime(p *workflow.Project) (lang, runtime string) {
+// MainRuntime is the language and the interpreter that most of a project's tasks
+// run on, the first by name among equals.
+func MainRuntime(p *workflow.Project) (lang, runtime string) {
 	votes := make(map[[2]string]int)
 	for _, t := range p.Definition.Tasks() {
 		if f := p.Functions[t.Function]; f != nil {

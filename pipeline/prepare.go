@@ -49,7 +49,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	lang, runtime := mainRuntime(o.Project)
+	lang, runtime := MainRuntime(o.Project)
 	p.Calibrated, err = Calibrate(ctx, CalibrateOptions{
 		Binary: o.Binary, Lang: lang, Runtime: runtime, File: o.Calibration, Reuse: true, Rough: true, Progress: o.Progress,
 	})
