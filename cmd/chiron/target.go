@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,15 @@ func (a *app) target() (deploy.Target, error) {
 		return nil, err
 	}
 	o := local.Options{Binary: self, Log: a.log()}
+	if a.verbose {
+		var mu sync.Mutex // of a.err; lines come from every wrap at once
+		s := a.style(a.err)
+		o.Lines = func(l deploy.LogLine) {
+			mu.Lock()
+			defer mu.Unlock()
+			printf(a.err, "%s\n", logText(s, l))
+		}
+	}
 	return local.New(o)
 }
 

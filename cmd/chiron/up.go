@@ -84,7 +84,10 @@ down". Flags that ask for another plan make one anew.`,
 			if err == nil {
 				served.Wait(cmd.Context())
 			}
-			return errors.Join(err, served.Close())
+			if err = errors.Join(err, served.Close()); err == nil {
+				printf(a.err, "%s is down\n", project.Name)
+			}
+			return err
 		},
 	}
 	f.add(cmd)
