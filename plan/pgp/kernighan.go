@@ -1,114 +1,182 @@
 package pgp
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"time"
-
-	"github.com/chiron-faas/chiron/plan"
 )
 
-// improve runs Kernighan-Lin between every pair of processes for the tasks of
-// one stage (lines 9 to 11), changing the plan in place.
-func (s *search) improve(ctx context.Context, st *stage, p *plan.Plan) error {
-	var processes []*plan.Process
-	for w := range len(p.Wraps) - len(s.apart) {
-		for i := range p.Wraps[w].Processes {
-			processes = append(processes, &p.Wraps[w].Processes[i])
-		}
+// Bounds on how long a board is improved.
+const (
+	// patience is after how many exchanges in a row that did not help a pass of
+	// Kernighan-Lin ends.
+	patience = 6
+	// maxRounds over all pairs of processes.
+	maxRounds = 4
+	// maxCritical rounds for each process, where only pairs with the one that
+	// ends last are tried.
+	maxCritical = 8
+)
+
+// improve runs Kernighan-Lin between pairs of processes (lines 9 to 11).
+func (b *board) improve(ctx context.Context) error {
+	tasks, processes := 0, len(b.sets)
+	for _, set := range b.sets {
+		tasks += len(set)
 	}
-	for a := range processes {
-		for b := a + 1; b < len(processes); b++ {
-			if err := s.kernighanLin(ctx, st, p, processes[a], processes[b]); err != nil {
+	if processes < 2 || tasks < 2 {
+		return nil
+	}
+	if b.composed && !b.s.Literal {
+		for range maxCritical * processes {
+			improved, err := b.relieve(ctx)
+			if err != nil || !improved {
 				return err
 			}
 		}
+		return nil
+	}
+	rounds := maxRounds
+	if b.s.Literal {
+		rounds = 1
+	}
+	for range rounds {
+		before := b.score
+		for x := range processes {
+			for y := x + 1; y < processes; y++ {
+				if err := b.kernighanLin(ctx, x, y); err != nil {
+					return err
+				}
+			}
+		}
+		if !b.score.better(before) {
+			break
+		}
 	}
 	return nil
 }
 
-// swap exchanges a task of one process with one of another, by position.
-type swap struct{ a, b int }
+// relieve tries the pairs with the process that ends last until one helps.
+func (b *board) relieve(ctx context.Context) (bool, error) {
+	last := b.last()
+	if last >= len(b.sets) {
+		return false, nil // it stands apart
+	}
+	partners := make([]int, 0, len(b.sets))
+	for j := range b.sets {
+		if j != last {
+			partners = append(partners, j)
+		}
+	}
+	slices.SortStableFunc(partners, func(i, j int) int { return cmp.Compare(b.ends[i], b.ends[j]) })
+	before := b.score
+	for _, y := range partners {
+		if err := b.kernighanLin(ctx, last, y); err != nil {
+			return false, err
+		}
+		if b.score.better(before) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
 
-// kernighanLin is the paper's function of that name (lines 18 to 25): it swaps
-// the pair of tasks that leaves the stage fastest, again and again until one
-// side has been swapped whole, and keeps the first k swaps, those after which
-// the stage was fastest.
-func (s *search) kernighanLin(ctx context.Context, st *stage, p *plan.Plan, a, b *plan.Process) error {
-	left, right := st.positions(a), st.positions(b)
-	if len(left) == 0 || len(right) == 0 {
-		return nil
-	}
-	best, err := s.evaluate(st, p)
-	if err != nil {
-		return err
-	}
-	var done []swap
-	kept := 0
-	for len(left) > 0 && len(right) > 0 {
-		if err := ctx.Err(); err != nil {
+// exchange is one step of Kernighan-Lin: task left goes from x to y, task right
+// from y to x; -1: none does.
+type exchange struct {
+	left, right int
+	forX, forY  []int
+	score       score
+}
+
+// kernighanLin is the paper's function of that name (lines 18 to 25): it makes
+// the exchange after which the stage is fastest, again and again with the tasks
+// that have not been exchanged yet, and keeps the first k, those after which the
+// stage was fastest of all.
+func (b *board) kernighanLin(ctx context.Context, x, y int) error {
+	bestX, bestY, best := b.sets[x], b.sets[y], b.score
+	done := make(map[int]bool)
+	for idle := 0; idle < patience || b.s.Literal; idle++ {
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		chosen, latency, err := s.bestSwap(st, p, a, b, left, right)
+		e, ok, err := b.bestExchange(x, y, done)
 		if err != nil {
 			return err
 		}
-		if chosen == (swap{-1, -1}) {
-			break // all that is left are tasks of one kind
+		if !ok {
+			break
 		}
-		a.Tasks[chosen.a], b.Tasks[chosen.b] = b.Tasks[chosen.b], a.Tasks[chosen.a]
-		done = append(done, chosen)
-		if latency < best {
-			best, kept = latency, len(done)
+		if err := b.put(x, y, e.forX, e.forY, e.score); err != nil {
+			return err
 		}
-		left = slices.DeleteFunc(left, func(i int) bool { return i == chosen.a })
-		right = slices.DeleteFunc(right, func(i int) bool { return i == chosen.b })
+		done[e.left], done[e.right] = true, true
+		if b.score.better(best) {
+			bestX, bestY, best, idle = b.sets[x], b.sets[y], b.score, -1
+		}
 	}
-	for _, undone := range slices.Backward(done[kept:]) {
-		a.Tasks[undone.a], b.Tasks[undone.b] = b.Tasks[undone.b], a.Tasks[undone.a]
-	}
-	return nil
+	return b.put(x, y, bestX, bestY, best)
 }
 
-// bestSwap tries every pair of kinds once and returns the swap that leaves the
-// stage fastest; {-1, -1} where all are of one kind.
-func (s *search) bestSwap(st *stage, p *plan.Plan, a, b *plan.Process, left, right []int) (swap, time.Duration, error) {
-	chosen, best := swap{-1, -1}, time.Duration(0)
-	tried := make(map[[2]int]bool)
-	for _, i := range left {
-		for _, j := range right {
-			x, y := st.kinds[a.Tasks[i]], st.kinds[b.Tasks[j]]
-			if x == y || tried[[2]int{x, y}] {
+// bestExchange tries every pair of kinds of tasks that are not done, and each
+// kind alone.
+func (b *board) bestExchange(x, y int, done map[int]bool) (exchange, bool, error) {
+	best := exchange{score: hopeless}
+	lefts, rights := b.ofEachKind(b.sets[x], done), b.ofEachKind(b.sets[y], done)
+	for _, left := range lefts {
+		for _, right := range rights {
+			switch {
+			case left < 0 && right < 0:
+				continue
+			case left < 0 || right < 0:
+				if b.s.Literal {
+					continue
+				}
+			case b.st.kinds[left] == b.st.kinds[right]:
 				continue
 			}
-			tried[[2]int{x, y}] = true
-			a.Tasks[i], b.Tasks[j] = b.Tasks[j], a.Tasks[i]
-			latency, err := s.evaluate(st, p)
-			a.Tasks[i], b.Tasks[j] = b.Tasks[j], a.Tasks[i]
+			forX, forY := exchanged(b.sets[x], left, right), exchanged(b.sets[y], right, left)
+			got, err := b.try(x, y, forX, forY, best.score)
 			if err != nil {
-				return swap{}, 0, err
+				return exchange{}, false, err
 			}
-			if chosen.a < 0 || latency < best {
-				chosen, best = swap{i, j}, latency
+			if got.better(best.score) {
+				best = exchange{left, right, forX, forY, got}
 			}
 		}
 	}
-	return chosen, best, nil
+	return best, best.score != hopeless, nil
 }
 
-// positions of the stage's tasks in a process.
-func (st *stage) positions(p *plan.Process) []int {
-	var at []int
-	for i, t := range p.Tasks {
-		if _, ok := st.kinds[t]; ok {
-			at = append(at, i)
+// ofEachKind returns the first task of every kind that is not done, then -1: no
+// task.
+func (b *board) ofEachKind(set []int, done map[int]bool) []int {
+	var out []int
+	seen := make(map[uint16]bool)
+	for _, t := range set {
+		if kind := b.st.kinds[t]; !done[t] && !seen[kind] {
+			seen[kind] = true
+			out = append(out, t)
 		}
 	}
-	return at
+	return append(out, -1)
 }
 
-// evaluate predicts one stage under the plan.
-func (s *search) evaluate(st *stage, p *plan.Plan) (time.Duration, error) {
-	s.evaluations++
-	return s.predictor.StageLatency(st.index, p)
+// last is the process that ends last; after the processes come the groups apart.
+func (b *board) last() int {
+	sets, ends := b.sets, b.ends
+	for j := range sets {
+		if len(sets[j]) == 0 {
+			continue
+		}
+		// Without it the stage is better: it is among the last.
+		set, end := sets[j], ends[j]
+		ends[j] = 0
+		without := b.compose(sets)
+		sets[j], ends[j] = set, end
+		if without.better(b.score) {
+			return j
+		}
+	}
+	return len(sets)
 }

@@ -2,72 +2,21 @@ package pgp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
-	"github.com/chiron-faas/chiron/profile"
-	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Name is the Plan.Model of searched plans.
-const Name = "chiron"
-
-// Problem is what a plan is searched for.
-type Problem struct {
-	Workflow    string // the project's name
-	Definition  *workflow.Definition
-	Functions   map[string]*workflow.Function
-	Profile     *profile.Profile
-	Calibration *predict.Calibration
-	// SLO is the latency to meet; 0 asks for nothing, and the plan with the
-	// fewest CPUs is the answer.
-	SLO time.Duration
-	// CPUs of the machine that all wraps run on: plans that need more are not
-	// looked at, unless functions in conflict force it. 0: no bound.
-	CPUs int
-}
-
-// Result is the answer to a Problem.
-type Result struct {
-	// Plan found: the one with the fewest CPUs that meets the SLO, or, where
-	// none does, the fastest.
-	Plan       *plan.Plan
-	Prediction *predict.Prediction
-	// Met says whether the prediction meets the SLO.
-	Met bool
-	SLO time.Duration
-	// Steps are the counts of processes that were tried, in order.
-	Steps []Step
-	// Alternatives are what else there is: the plans with a CPU fewer and a CPU
-	// more, and the deployment models.
-	Alternatives []Alternative
-	// Evaluations is how many predictions the search asked for.
-	Evaluations int
-}
-
-// Step is one count of processes that the search tried.
-type Step struct {
-	Processes int
-	// Mode of all processes but the first.
-	Mode    plan.Mode
-	Wraps   int
-	CPUs    int
-	Latency time.Duration
-	Meets   bool
-}
-
-// Alternative is a plan that was not chosen.
-type Alternative struct {
-	// Name says what it is: "one CPU fewer", "faastlane".
-	Name    string
-	Plan    *plan.Plan
-	Latency time.Duration
-	CPUs    int
-	Memory  int64 // bytes
-	Meets   bool
+// predictor is what the search asks: a *predict.Predictor.
+type predictor interface {
+	Predict(*plan.Plan) (*predict.Prediction, error)
+	Latency(*plan.Plan) (time.Duration, error)
+	// StageLatency and PartLatency predict one stage, by index; the latter as if
+	// tasks that the plan does not place did not exist.
+	StageLatency(int, *plan.Plan) (time.Duration, error)
+	PartLatency(int, *plan.Plan) (time.Duration, error)
 }
 
 // Search finds a plan. It is deterministic. It fails where the workflow has no
@@ -78,277 +27,176 @@ func Search(ctx context.Context, p Problem) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{SLO: p.SLO}
-	var best *candidate
-	last := s.width
-	if p.CPUs > 0 {
-		last = max(1, min(last, p.CPUs-len(s.apart)))
+	r := &Result{SLO: p.SLO}
+	best, err := s.find(ctx, r)
+	if err != nil {
+		return nil, err
 	}
-	var fewer *candidate // the best with a process fewer
-	for n := 1; n <= last && !result.Met; n++ {
-		found, steps, err := s.processes(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		result.Steps = append(result.Steps, steps...)
-		switch {
-		case s.meets(found.latency):
-			fewer, best, result.Met = best, found, true
-		case best == nil || found.latency < best.latency:
-			best = found
-		}
-	}
-	if result.Met {
+	if r.Met {
 		if best, err = s.pack(best); err != nil {
 			return nil, err
 		}
 	}
-	result.Plan = best.plan
-	if err := plan.Check(result.Plan, p.Definition, p.Functions); err != nil {
+	r.Plan = best.plan
+	if err := plan.Check(r.Plan, p.Definition, p.Functions); err != nil {
 		return nil, fmt.Errorf("the search made a plan that cannot be (this is a bug): %w", err)
 	}
-	if result.Prediction, err = s.predictor.Predict(result.Plan); err != nil {
+	if r.Prediction, err = s.predictor.Predict(r.Plan); err != nil {
 		return nil, err
 	}
-	if result.Alternatives, err = s.alternatives(ctx, best, fewer, last); err != nil {
+	if err := s.alternatives(ctx, r); err != nil {
 		return nil, err
 	}
-	result.Evaluations = s.evaluations
-	return result, nil
-}
-
-// search is a Problem, prepared.
-type search struct {
-	Problem
-	predictor *predict.Predictor
-	conflicts *plan.Conflicts
-	stages    []stage
-	// apart are the groups of tasks that get wraps of their own.
-	apart [][]string
-	// width is the most tasks that may run beside each other: M of Algorithm 2.
-	width       int
-	evaluations int
-}
-
-// stage is a stage's tasks that the processes share.
-type stage struct {
-	index int // of the Predictor's stages
-	tasks []string
-	// kinds by task: tasks of one kind are interchangeable.
-	kinds map[string]int
+	r.Evaluations = s.evaluations
+	return r, nil
 }
 
 // candidate is a plan with its predicted latency.
 type candidate struct {
-	plan      *plan.Plan
-	processes int
-	mode      plan.Mode
-	latency   time.Duration
+	plan    *plan.Plan
+	shape   shape
+	sets    [][]string // tasks by process, without those that stand apart
+	latency time.Duration
 }
 
-func newSearch(p Problem) (*search, error) {
-	tasks := p.Definition.Tasks()
-	if len(tasks) == 0 {
-		return nil, errors.New("the workflow has no Task state: there is nothing to place")
-	}
-	predictor, err := predict.New(p.Definition, p.Profile, p.Calibration, predict.Options{CPUs: p.CPUs})
-	if err != nil {
-		return nil, err
-	}
-	s := &search{Problem: p, predictor: predictor, width: 1}
-	s.conflicts = plan.NewConflicts(p.Definition, p.Functions, p.Profile)
-	names := make([]string, len(tasks))
-	for i, t := range tasks {
-		names[i] = t.Name
-	}
-	groups := s.conflicts.Groups(names)
-	base := 0
-	for i, g := range groups {
-		if len(g) > len(groups[base]) {
-			base = i
-		}
-	}
-	inBase := make(map[string]bool)
-	for i, g := range groups {
-		if i != base {
-			s.apart = append(s.apart, g)
+// find is the outer loop (lines 3 to 13): more and more CPUs until a plan meets
+// the SLO. Where none does, it returns the fastest.
+func (s *search) find(ctx context.Context, r *Result) (*candidate, error) {
+	var best *candidate
+	for cpus := 1; cpus <= s.last; cpus++ {
+		if bound := s.atLeast(cpus); !s.meets(bound) && !s.Literal {
+			r.Skipped = append(r.Skipped, Skipped{CPUs: cpus + len(s.apart), AtLeast: bound})
 			continue
 		}
-		for _, name := range g {
-			inBase[name] = true
+		found, err := s.try(ctx, r, cpus)
+		if err != nil {
+			return nil, err
 		}
-	}
-	for _, st := range p.Definition.Stages() {
-		own := stage{index: st.Index, kinds: make(map[string]int)}
-		alone := tasksAlone(st.Root)
-		byProfile := make(map[*profile.Function]int)
-		for _, t := range st.Root.Tasks() {
-			if !inBase[t.Name] {
-				continue
-			}
-			own.tasks = append(own.tasks, t.Name)
-			kind := len(own.kinds)
-			// Only whole branches with the same measurement are interchangeable.
-			if f, ok := p.Profile.Task(t.Name); ok && alone[t.Name] {
-				if known, ok := byProfile[f]; ok {
-					kind = known
-				} else {
-					byProfile[f] = kind
-				}
-			}
-			own.kinds[t.Name] = kind
+		if found != nil && s.meets(found.latency) {
+			r.Met = true
+			return found, nil
 		}
-		s.stages = append(s.stages, own)
-		s.width = max(s.width, min(parallelism(st.Root), len(own.tasks)))
+		best = faster(best, found)
 	}
-	return s, nil
+	// Nothing meets it. What was skipped may still be the fastest: the most CPUs
+	// most likely, few processes where forks are dear.
+	for cpus := s.last; cpus >= 1; cpus /= 2 {
+		if s.tried[cpus] != nil || best != nil && s.atLeast(cpus) >= best.latency {
+			continue
+		}
+		found, err := s.try(ctx, r, cpus)
+		if err != nil {
+			return nil, err
+		}
+		best = faster(best, found)
+	}
+	return best, nil
 }
 
-// tasksAlone are the tasks that are a branch of the stage's Parallel by themselves.
-func tasksAlone(b *workflow.Block) map[string]bool {
-	alone := make(map[string]bool)
-	if b.Kind == workflow.BlockParallel {
-		for _, c := range b.Children {
-			if c.Kind == workflow.BlockTask {
-				alone[c.Task.Name] = true
-			}
-		}
+// faster is the faster of two candidates, of which one may be nil; a on a tie.
+func faster(a, b *candidate) *candidate {
+	if a == nil || b != nil && b.latency < a.latency {
+		return b
 	}
-	return alone
-}
-
-// parallelism is the most tasks of b that run at the same time.
-func parallelism(b *workflow.Block) int {
-	n := 0
-	for _, c := range b.Children {
-		if b.Kind == workflow.BlockParallel {
-			n += parallelism(c)
-		} else {
-			n = max(n, parallelism(c))
-		}
-	}
-	return max(n, 1)
+	return a
 }
 
 func (s *search) meets(latency time.Duration) bool { return s.SLO == 0 || latency <= s.SLO }
 
-// processes finds the best partition into n processes: with forked ones, and
-// where these do not meet the SLO with resident ones (lines 4 to 12).
-func (s *search) processes(ctx context.Context, n int) (*candidate, []Step, error) {
-	var best *candidate
-	var steps []Step
-	modes := []plan.Mode{plan.Fork, plan.Pool}
-	if n == 1 {
-		modes = modes[1:] // the one process is resident
-	}
-	for _, mode := range modes {
-		c, err := s.partition(ctx, n, mode)
+// try finds the best plan with so many CPUs: the first layout that meets the
+// SLO, or the fastest.
+func (s *search) try(ctx context.Context, r *Result, cpus int) (*candidate, error) {
+	for _, sh := range s.shapes(cpus) {
+		c, err := s.partition(ctx, sh)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		steps = append(steps, Step{
-			Processes: n, Mode: mode, Wraps: len(c.plan.Wraps), CPUs: c.plan.CPUs(),
-			Latency: c.latency, Meets: s.meets(c.latency),
-		})
-		if best == nil || c.latency < best.latency {
-			best = c
-		}
+		r.Steps = append(r.Steps, s.step(c))
+		s.tried[cpus] = faster(s.tried[cpus], c)
 		if s.meets(c.latency) {
+			return c, nil
+		}
+	}
+	return s.tried[cpus], nil
+}
+
+func (s *search) step(c *candidate) Step {
+	st := Step{
+		Processes: len(c.sets), Mode: c.shape.mode, Wraps: len(c.plan.Wraps), CPUs: c.plan.CPUs(), Shared: !c.shape.pinned(),
+		Memory: c.plan.MemoryEstimate(s.Profile), Latency: c.latency, Meets: s.meets(c.latency),
+	}
+	if !st.Meets {
+		st.Why = fmt.Sprintf("%.2f ms too slow", ms(c.latency-s.SLO))
+	}
+	return st
+}
+
+// partition is lines 5 to 11: the tasks dealt out, then Kernighan-Lin, stage by
+// stage. Where the first way of dealing does not lead to the SLO, the second is
+// tried for every stage.
+func (s *search) partition(ctx context.Context, sh shape) (*candidate, error) {
+	deals := []func(*stage, shape) [][]int{s.longestFirst, s.inTurn}
+	if s.Literal {
+		deals = deals[1:]
+	}
+	boards := make([]*board, len(s.stages))
+	var best *candidate
+	for round, deal := range deals {
+		for i := range s.stages {
+			b, err := s.newBoard(&s.stages[i], sh, deal(&s.stages[i], sh))
+			if err != nil {
+				return nil, err
+			}
+			if err := b.improve(ctx); err != nil {
+				return nil, err
+			}
+			if round == 0 || b.score.better(boards[i].score) {
+				boards[i] = b
+			}
+		}
+		sets := make([][]string, sh.processes)
+		for _, b := range boards {
+			for j, set := range b.sets {
+				for _, t := range set {
+					sets[j] = append(sets[j], b.st.names[t])
+				}
+			}
+		}
+		c, err := s.candidate(sh, sets)
+		if err != nil {
+			return nil, err
+		}
+		best = faster(best, c)
+		if s.meets(best.latency) || sh.processes == 1 {
 			break
 		}
 	}
-	return best, steps, nil
+	return best, nil
 }
 
-// partition is lines 5 to 11: the first wraps, tasks dealt out in turn, then
-// Kernighan-Lin between every pair of processes of every stage.
-func (s *search) partition(ctx context.Context, n int, mode plan.Mode) (*candidate, error) {
-	// As many processes in wrap 1 as are forked in the time that calling another
-	// wrap takes; beyond, each in a wrap of its own.
-	first := n
-	if c := s.Calibration; mode == plan.Fork && c.Block > 0 {
-		first = max(1, min(n, int(c.RPC/c.Block)))
-	}
-	sizes := []int{first}
-	for range n - first {
-		sizes = append(sizes, 1)
-	}
-	sets := s.deal(n)
-	p := s.build(sizes, mode, sets)
-	for i := range s.stages {
-		st := &s.stages[i]
-		if len(st.tasks) < 2 || n < 2 {
-			continue
-		}
-		if err := s.improve(ctx, st, p); err != nil {
-			return nil, err
-		}
-	}
-	latency, err := s.predictor.Latency(p)
+// candidate makes the plan of a partition and predicts it.
+func (s *search) candidate(sh shape, sets [][]string) (*candidate, error) {
+	sh, sets = sh.without(sets)
+	p := s.build(sh, sets)
 	s.evaluations++
+	latency, err := s.predictor.Latency(p)
 	if err != nil {
 		return nil, err
 	}
-	return &candidate{plan: p, processes: n, mode: mode, latency: latency}, nil
-}
-
-// deal gives the tasks of every stage to n processes in turn (line 8).
-func (s *search) deal(n int) [][]string {
-	sets := make([][]string, n)
-	for _, st := range s.stages {
-		for i, t := range st.tasks {
-			sets[i%n] = append(sets[i%n], t)
-		}
-	}
-	return sets
-}
-
-// build makes a plan of sets of tasks, one a process, in wraps of these sizes,
-// and of the wraps of the tasks that stand apart. A wrap whose processes have
-// got no task is left out.
-func (s *search) build(sizes []int, mode plan.Mode, sets [][]string) *plan.Plan {
-	p := &plan.Plan{Workflow: s.Workflow, Model: Name}
-	j := 0
-	for _, size := range sizes {
-		w := plan.Wrap{}
-		for range size {
-			process := plan.Process{Mode: mode, CPU: len(w.Processes), Tasks: append([]string(nil), sets[j]...)}
-			if j == 0 {
-				process.Mode = plan.Pool
-			}
-			j++
-			w.Processes = append(w.Processes, process)
-		}
-		w.CPUs = len(w.Processes)
-		p.Wraps = append(p.Wraps, w)
-	}
-	for _, group := range s.apart {
-		p.Wraps = append(p.Wraps, plan.Wrap{CPUs: 1, Processes: []plan.Process{{Mode: plan.Pool, Tasks: group}}})
-	}
-	for i := range p.Wraps {
-		p.Wraps[i].Name = fmt.Sprintf("wrap-%d", i+1)
-	}
-	return p
+	return &candidate{plan: p, shape: sh, sets: sets, latency: latency}, nil
 }
 
 // pack puts the processes into as few wraps as the SLO allows (lines 13 to 16).
 func (s *search) pack(c *candidate) (*candidate, error) {
-	sets := make([][]string, 0, c.processes)
-	wraps := len(c.plan.Wraps) - len(s.apart)
-	for _, w := range c.plan.Wraps[:wraps] {
-		for _, p := range w.Processes {
-			sets = append(sets, p.Tasks)
-		}
-	}
-	for n := 1; n < wraps; n++ {
-		p := s.build(even(len(sets), n), c.mode, sets)
-		latency, err := s.predictor.Latency(p)
-		s.evaluations++
+	for n := 1; n < len(c.shape.sizes); n++ {
+		sh := c.shape
+		sh.sizes = even(sh.processes, n)
+		packed, err := s.candidate(sh, c.sets)
 		if err != nil {
 			return nil, err
 		}
-		if s.meets(latency) {
-			return &candidate{plan: p, processes: c.processes, mode: c.mode, latency: latency}, nil
+		if s.meets(packed.latency) {
+			return packed, nil
 		}
 	}
 	return c, nil

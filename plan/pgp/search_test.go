@@ -65,14 +65,26 @@ w · chiron · 1 wrap, 2 CPUs
 └─ wrap-1 · 2 CPUs
    ├─ pool on CPU 0 · a, c
    └─ pool on CPU 1 · b, d`},
-		// Dealt in turn: {40, 10} and {40, 10}, both forms the same; but
-		// {a 40, b 10} would be dealt {a c} = {40, 40} and {b d} = {10, 10}:
-		// swapping c and d balances it.
-		{"Kernighan-Lin balances", four, "a: cpu 40, b: cpu 10, c: cpu 40, d: cpu 10", 70 * msec, 0, true, 63 * msec, `
+		// The longest first: a alone in the resident process (40), c in the forked
+		// one (13 + 40 = 53), then b and d where they end first: 50, 60.
+		{"the longest first", four, "a: cpu 40, b: cpu 10, c: cpu 40, d: cpu 10", 70 * msec, 0, true, 60 * msec, `
 w · chiron · 1 wrap, 2 CPUs
 └─ wrap-1 · 2 CPUs
-   ├─ pool on CPU 0 · b, c
-   └─ fork on CPU 1 · a, d`},
+   ├─ pool on CPU 0 · a, b, d
+   └─ fork on CPU 1 · c`},
+		// In one process a wakes at 11 and gets the lock from b at 16: 17 + 10 = 27.
+		// In two on one CPU a and b have half of it until 2 and from 12 to 14: a ends
+		// at 14 + 10 = 24, b at 22. A fork would begin at 13.
+		{"two processes share a CPU", predicttest.Par{"a", "b"}, "a: cpu 1 block 10 cpu 1 block 10, b: cpu 20", 25 * msec, 0, true, 24 * msec, `
+w · chiron · 1 wrap, 1 CPU
+└─ wrap-1 · 1 CPU
+   ├─ pool · b
+   └─ pool · a`},
+		// Native work needs no lock: two threads of one process on two CPUs.
+		{"native threads share CPUs", predicttest.Par{"a", "b"}, "a: native 30, b: native 30", 40 * msec, 0, true, 30 * msec, `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   └─ pool · a, b`},
 		// Blocks overlap in one process: 4 of CPU and one block of 50.
 		{"waiting needs no CPU", four, "a: cpu 1 block 50, b: cpu 1 block 50, c: cpu 1 block 50, d: cpu 1 block 50", 60 * msec, 0, true, 54 * msec, `
 w · chiron · 1 wrap, 1 CPU
@@ -166,7 +178,7 @@ func TestSearchOpensWraps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.partition(t.Context(), 7, plan.Fork)
+	c, err := s.partition(t.Context(), shape{processes: 7, mode: plan.Fork, cpus: 7, sizes: s.sizes(7, plan.Fork)})
 	if err != nil {
 		t.Fatal(err)
 	}
