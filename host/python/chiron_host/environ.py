@@ -4,14 +4,14 @@ All other variables are in the process's real environment. These are seen
 through os.environ and os.getenv by the thread that runs the function.
 """
 
+import _thread
 import os
-import threading
 from typing import Any, Dict, Iterator
 
 _NONE: Dict[str, str] = {}
 
 
-class _Current(threading.local):
+class _Current(_thread._local):
     own: Dict[str, str] = _NONE
 
 

@@ -13,7 +13,6 @@ import x`` work.
 
 import builtins
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -142,8 +141,12 @@ class _Loader(importlib.machinery.SourceFileLoader):
         super().exec_module(module)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the functions' modules; says nothing of any other."""
+class _Finder:
+    """Finds the functions' modules; says nothing of any other.
+
+    A finder by its shape: importlib.abc would import a dozen of modules more,
+    whose pages every fork has to carry.
+    """
 
     def __init__(self) -> None:
         self.spaces: Dict[str, _Space] = {}

@@ -5,10 +5,10 @@ printed (imports, threads that a handler started) go to the descriptor itself,
 as does all that bypasses sys.stdout (C code, subprocesses).
 """
 
+import _thread
 import io
 import os
 import sys
-import threading
 from typing import Any, Callable, Iterable, List, Optional
 
 from chiron_host import frames
@@ -82,7 +82,7 @@ class CallLog:
         self.used = False
 
 
-class _Current(threading.local):
+class _Current(_thread._local):
     log: Optional[CallLog] = None
 
 

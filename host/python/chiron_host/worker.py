@@ -5,9 +5,9 @@ thread at all. The last lane to end ends the process, whatever threads the
 handlers left behind.
 """
 
+import _socket
 import _thread
 import os
-import socket
 from time import perf_counter_ns, thread_time_ns
 from typing import Any, Iterable, List, NoReturn, Optional, Sequence, Set, Tuple
 
@@ -15,7 +15,8 @@ from chiron_host import failures, frames, handlers, streams
 from chiron_host.functions import Function
 
 # What one recv takes: a call that fits costs one system call.
-BUFFER = 1 << 16
+# Every page of it that is touched costs a new worker a page fault.
+BUFFER = 1 << 14
 # A reply's body up to this size is copied behind its header and sent at once.
 GATHER = 1 << 16
 
@@ -28,10 +29,19 @@ def descriptors(ancillary: Iterable[Tuple[int, int, bytes]]) -> List[int]:
     """Return the file descriptors that came with a message."""
     fds: List[int] = []
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
             whole = len(data) - len(data) % 4
             fds += memoryview(data)[:whole].cast("i").tolist()
     return fds
+
+
+def adopt(fd: int) -> _socket.socket:
+    """Make a socket of a descriptor, without the questions that socket.socket asks the kernel.
+
+    The C type alone, too: socket.socket's methods are Python, and what a new
+    process runs for the first time it pays for page by page.
+    """
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fileno=fd)
 
 
 class Worker:
@@ -41,8 +51,8 @@ class Worker:
         self._functions = functions
         self._max_body = max_body
         self._lock = _thread.allocate_lock()
-        self._lanes: Set[socket.socket] = set()
-        self._control_socket: Optional[socket.socket] = None
+        self._lanes: Set[_socket.socket] = set()
+        self._control_socket: Optional[_socket.socket] = None
         self._is_fork = False
 
     def run(self, lanes: List[int], control: Optional[int]) -> None:
@@ -52,7 +62,7 @@ class Worker:
         for sock in sockets[1:]:
             _thread.start_new_thread(self._serve, (sock,))
         if control is not None:
-            self._control_socket = socket.socket(fileno=control)
+            self._control_socket = adopt(control)
             _thread.start_new_thread(self._control, (self._control_socket,))
         self._serve(sockets[0])
         # Other lanes go on, and a process lives only as long as its main thread.
@@ -60,8 +70,8 @@ class Worker:
         forever.acquire()
         forever.acquire()
 
-    def _adopt(self, fd: int) -> socket.socket:
-        sock = socket.socket(fileno=fd)
+    def _adopt(self, fd: int) -> _socket.socket:
+        sock = adopt(fd)
         with self._lock:
             self._lanes.add(sock)
         return sock
@@ -75,14 +85,14 @@ class Worker:
         if self._control_socket is not None:
             self._control_socket.close()
 
-    def _control(self, sock: socket.socket) -> None:
+    def _control(self, sock: _socket.socket) -> None:
         """Start a thread for each lane that arrives."""
         decoder = frames.ControlDecoder()
         fds: List[int] = []
         while True:
             try:
                 data, ancillary, _, _ = sock.recvmsg(
-                    4096, socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+                    4096, _socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), _socket.MSG_CMSG_CLOEXEC
                 )
             except OSError:
                 return
@@ -93,7 +103,7 @@ class Worker:
                 if kind == frames.ADD_LANE and fds:
                     _thread.start_new_thread(self._serve, (self._adopt(fds.pop(0)),))
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _serve(self, sock: _socket.socket) -> None:
         try:
             self._loop(sock)
         except frames.FrameError as err:
@@ -114,7 +124,7 @@ class Worker:
         if last:
             os._exit(0)
 
-    def _loop(self, sock: socket.socket) -> None:
+    def _loop(self, sock: _socket.socket) -> None:
         buffer = bytearray(BUFFER)
         view = memoryview(buffer)
         receive, send, unpack = sock.recv_into, sock.sendall, frames.CALL_HEADER.unpack_from
@@ -204,7 +214,7 @@ def explain(err: BaseException) -> bytes:
         return failure(type(err).__name__, "")
 
 
-def fill(sock: socket.socket, view: memoryview, got: int, wanted: int) -> int:
+def fill(sock: _socket.socket, view: memoryview, got: int, wanted: int) -> int:
     """Receive until ``wanted`` bytes are in ``view``; return how many there are (fewer: the end)."""
     if got == 0:
         return 0
@@ -216,7 +226,7 @@ def fill(sock: socket.socket, view: memoryview, got: int, wanted: int) -> int:
     return got
 
 
-def send_all(sock: socket.socket, head: bytes, body: bytes) -> None:
+def send_all(sock: _socket.socket, head: bytes, body: bytes) -> None:
     """Send both without copying the body."""
     sent = sock.sendmsg((head, body))
     if sent < len(head):

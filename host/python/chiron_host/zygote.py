@@ -5,6 +5,8 @@ is held by a thread that does not exist in the child, and no page was dirtied
 by a request.
 """
 
+import _signal  # type: ignore[import-not-found]
+import _socket
 import contextlib
 import errno
 import gc
@@ -12,15 +14,17 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from chiron_host import environ, frames, functions, parent, streams
-from chiron_host.worker import EXIT_INTERNAL, EXIT_PROTOCOL, Worker, descriptors
+from chiron_host.worker import EXIT_INTERNAL, EXIT_PROTOCOL, Worker, adopt, descriptors
 
-# The signals that the zygote handles and its workers do not.
-SIGNALS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT)
+# The signals that the zygote handles and its workers do not. For these the
+# module that signal wraps: what a new process runs for the first time it pays
+# for page by page, and enums are many.
+SIGNALS = (int(signal.SIGTERM), int(signal.SIGCHLD), int(signal.SIGINT))
+BLOCK, UNBLOCK, DEFAULT = int(signal.SIG_BLOCK), int(signal.SIG_UNBLOCK), int(signal.SIG_DFL)
 # How often the zygote's end looks for what the ended ones have left.
 MAX_GENERATIONS = 100
 
@@ -28,7 +32,7 @@ MAX_GENERATIONS = 100
 def main(control: int) -> None:
     """Serve the control socket until it closes; does not return."""
     os.set_inheritable(control, False)
-    sock = socket.socket(fileno=control)
+    sock = adopt(control)
     sock.setblocking(True)
     streams.install()
     Zygote(sock).run()
@@ -37,7 +41,7 @@ def main(control: int) -> None:
 class Zygote:
     """The first process of a host."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
         self._pid = os.getpid()
         self._decoder = frames.ControlDecoder()
@@ -128,7 +132,7 @@ class Zygote:
     def _next(self) -> Tuple[int, bytes]:
         while not self._frames:
             data, ancillary, _, _ = self._sock.recvmsg(
-                1 << 16, socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
+                1 << 16, _socket.CMSG_SPACE(4 * frames.MAX_DESCRIPTORS), _socket.MSG_CMSG_CLOEXEC
             )
             if not data:
                 self._end()
@@ -152,14 +156,14 @@ class Zygote:
             pid, number = 0, errno.EINVAL
         else:
             # A signal for the child must not meet the handlers of this process.
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            _signal.pthread_sigmask(BLOCK, SIGNALS)
             try:
                 pid, number = os.fork(), 0
             except OSError as err:
                 pid, number = 0, err.errno or errno.EAGAIN
             if pid == 0 and number == 0:
                 self._child(fds, bool(flags & frames.SPAWN_CONTROL), cpu, interval, data_limit)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            _signal.pthread_sigmask(UNBLOCK, SIGNALS)
         for fd in fds:
             os.close(fd)
         if pid:
@@ -171,10 +175,10 @@ class Zygote:
     def _child(self, fds: List[int], has_control: bool, cpu: int, interval: int, data_limit: int) -> None:
         """Become a worker; does not return."""
         try:
-            signal.set_wakeup_fd(-1)
+            _signal.set_wakeup_fd(-1)
             for number in SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+                _signal.signal(number, DEFAULT)
+            _signal.pthread_sigmask(UNBLOCK, SIGNALS)
             parent.die_with(self._pid, self._tie)
             # A group of its own: what a handler starts is killed with it.
             os.setpgid(0, 0)

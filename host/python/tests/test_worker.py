@@ -130,7 +130,7 @@ def test_kinds(one: Worker) -> None:
     assert json.loads(reply.headers) == [["X-Path", "/p"]]
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_511, 65_512, 65_513, 65_536, 65_537, 200_000, MAX_BODY])
+@pytest.mark.parametrize("size", [0, 1, 16_359, 16_360, 16_361, 16_384, 65_536, 65_537, 200_000, MAX_BODY])
 def test_sizes(one: Worker, size: int) -> None:
     """Bodies around the buffers' sizes, in one piece and in small ones."""
     body = os.urandom(size // 2).hex().encode().ljust(size, b"x")
