@@ -118,6 +118,11 @@ type experiment struct {
 }
 
 func (e *experiment) run(ctx context.Context) (_ *Workflow, err error) {
+	endStore, err := pipeline.ServeStore(ctx, e.project, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, endStore()) }()
 	before, err := e.profile(ctx)
 	if err != nil {
 		return nil, err
