@@ -131,14 +131,15 @@ func (e *experiment) run(ctx context.Context) (_ *Workflow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.serve(ctx, placements); err != nil {
+	disturbed, err := e.serve(ctx, placements)
+	if err != nil {
 		return nil, err
 	}
 	after, err := e.profile(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &Workflow{Name: e.project.Name, Drift: drift(before, after), Notes: notes}
+	w := &Workflow{Name: e.project.Name, Drift: drift(before, after), Others: disturbed, Notes: notes}
 	for _, p := range placements {
 		row, err := e.row(p, before, after)
 		if err != nil {

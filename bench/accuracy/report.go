@@ -31,6 +31,10 @@ type Workflow struct {
 	// Drift is by which part the functions together had become slower, alone, at
 	// the experiment's end. Errors of that size are not the model's.
 	Drift float64 `json:"drift"`
+	// Others is the part of the machine's CPUs that other programs used while the
+	// placements were measured. What they take is missing to those placements
+	// that use many CPUs, and no prediction knows of it.
+	Others float64 `json:"others"`
 	// Notes name the models that cannot run the workflow, and why.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -132,7 +136,7 @@ func (r *Report) WriteTable(out io.Writer) error {
 		longest, sum := w.Yardsticks()
 		print("  mean error %.1f %%, median %.1f %%, bias %+.1f %%, worst %+.1f %% (%s)\n", 100*s.Mean, 100*s.Median, 100*s.Bias, 100*s.Worst, s.WorstModel)
 		print("  yardsticks' mean error: longest of each stage %.1f %%, sum of all %.1f %%\n", 100*longest.Mean, 100*sum.Mean)
-		print("  the functions alone changed by %+.1f %% from beginning to end\n", 100*w.Drift)
+		print("  functions alone: %+.1f %% from beginning to end; other programs used %.0f %% of the CPUs\n", 100*w.Drift, 100*w.Others)
 		for _, n := range w.Notes {
 			print("  not measured: %s\n", n)
 		}

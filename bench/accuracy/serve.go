@@ -25,8 +25,9 @@ const (
 	maxAnswer = 64 << 20
 )
 
-// serve brings all placements up, measures them, and takes them down.
-func (e *experiment) serve(ctx context.Context, placements []*placement) (err error) {
+// serve brings all placements up, measures them, and takes them down. It returns
+// which part of the machine other programs used meanwhile.
+func (e *experiment) serve(ctx context.Context, placements []*placement) (disturbed float64, err error) {
 	var up []deploy.Running
 	var clients []*http.Client
 	defer func() {
@@ -41,14 +42,18 @@ func (e *experiment) serve(ctx context.Context, placements []*placement) (err er
 		name := label(i, p.name)
 		bundles, err := bundle.Build(ctx, bundle.Options{Project: e.project, Plan: p.plan, OutDir: filepath.Join(e.dir, name)})
 		if err != nil {
-			return fmt.Errorf("model %s: %w", p.name, err)
+			return 0, fmt.Errorf("model %s: %w", p.name, err)
 		}
 		running, err := e.target.Up(ctx, deploy.Deployment{Name: name, Plan: p.plan, Bundles: bundles})
 		if err != nil {
-			return fmt.Errorf("model %s: %w", p.name, err)
+			return 0, fmt.Errorf("model %s: %w", p.name, err)
 		}
 		up = append(up, running)
 		clients = append(clients, clientOf(running.Workflow()))
+	}
+	begin, err := readLoad()
+	if err != nil {
+		return 0, err
 	}
 	for round := range warmRounds + e.Rounds {
 		e.Progress(Step{Workflow: e.project.Name, What: "measure", Done: max(0, round-warmRounds), Of: e.Rounds})
@@ -62,11 +67,15 @@ func (e *experiment) serve(ctx context.Context, placements []*placement) (err er
 				p = &placement{name: p.name}
 			}
 			if err := e.turn(ctx, clients[at], p); err != nil {
-				return fmt.Errorf("model %s: %w", p.name, err)
+				return 0, fmt.Errorf("model %s: %w", p.name, err)
 			}
 		}
 	}
-	return nil
+	end, err := readLoad()
+	if err != nil {
+		return 0, err
+	}
+	return others(begin, end), nil
 }
 
 // clientOf talks to one wrap on one connection.
