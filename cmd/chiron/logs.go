@@ -92,7 +92,7 @@ func logText(s style, l deploy.LogLine) string {
 	if l.Level == "ERROR" || l.Stream == "stderr" {
 		text = s.bad(text)
 	}
-	if len(l.Attrs) > 0 && l.Function == "" {
+	if len(l.Attrs) > 0 && l.Stream == "" { // the agent's own words
 		text += " " + s.dim(string(l.Attrs))
 	}
 	return s.dim(l.Time.Local().Format("15:04:05.000")) + " " + s.accent(who) + " " + text
