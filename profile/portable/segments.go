@@ -43,11 +43,30 @@ func segments(samples []sample, call profile.Call) []profile.Segment {
 	after.cpu = max(after.cpu, before.cpu+call.CPU)
 	points = append(points, after)
 
+	busy := ready(points)
 	var c cutter
 	for i := 1; i < len(points); i++ {
-		c.interval(points[i-1], points[i])
+		c.interval(points[i-1], points[i], busy[i])
 	}
 	return c.out
+}
+
+// ready tells of each interval, by the index of its end, how much of it the
+// thread was on a CPU or ready to be. The kernel counts a wait for a CPU when it
+// ends: what is more than an interval can hold came in those before it.
+func ready(points []sample) []time.Duration {
+	busy := make([]time.Duration, len(points))
+	var queued time.Duration
+	for i := len(points) - 1; i > 0; i-- {
+		from, to := points[i-1], points[i]
+		took := to.at.Sub(from.at)
+		cpu := min(max(0, to.cpu-from.cpu), took)
+		queued += max(0, to.queued-from.queued)
+		waited := min(queued, took-cpu)
+		queued -= waited
+		busy[i] = cpu + waited
+	}
+	return busy
 }
 
 // cutter joins intervals into segments.
@@ -55,9 +74,10 @@ type cutter struct {
 	out []profile.Segment
 }
 
-func (c *cutter) interval(from, to sample) {
+// interval adds what lies between two samples, of which the thread was busy for
+// a part.
+func (c *cutter) interval(from, to sample, busy time.Duration) {
 	took := to.at.Sub(from.at)
-	busy := min(max(0, to.cpu-from.cpu+to.queued-from.queued), took)
 	share := float64(busy) / float64(max(took, 1))
 	cause, waited := waitedFor(from.was, to.was)
 	switch {

@@ -62,6 +62,9 @@ func buildPeriods(o *profile.Observation, t totals) (periods []profile.Period, n
 		notes = append(notes, fmt.Sprintf("its %d traced runs wait for different calls in different order: periods are those of the commonest order (%d runs)",
 			len(o.Runs), aligned))
 	}
+	if len(line) == 0 {
+		line = []stretch{{class: profile.CPU, mean: wall}}
+	}
 	blocks := fit(line, off)
 	if blocks == 0 && off > 0 && !o.Complete {
 		// Nobody saw when it waited: least wrong is the middle, where a plan
@@ -77,12 +80,15 @@ func buildPeriods(o *profile.Observation, t totals) (periods []profile.Period, n
 		notes = append(notes, fmt.Sprintf("%v off the CPU lie in no system call that waits (page faults, or other programs): they count as cpu",
 			round(off-blocks)))
 	}
-	if sum(line, profile.Block) > 0 && !slices.ContainsFunc(line, func(s stretch) bool { return s.class != profile.Block }) {
+	if !slices.ContainsFunc(line, func(s stretch) bool { return s.class != profile.Block }) {
 		line = append(line, stretch{class: profile.CPU})
 	}
 	fitCPU(line, wall-blocks)
 	line = merge(line, float64(o.Resolution))
 	// Merging moved a little between the classes; put it back.
+	if blocks > 0 && !slices.ContainsFunc(line, func(s stretch) bool { return s.class != profile.Block }) {
+		line = append(line, stretch{class: profile.CPU, mean: wall - blocks})
+	}
 	if kept := sum(line, profile.Block); kept > 0 {
 		scale(line, profile.Block, blocks/kept)
 		fitCPU(line, wall-blocks)
@@ -259,9 +265,10 @@ func fitCPU(line []stretch, total float64) {
 	}
 }
 
+// sum of the means of one class; "": of all.
 func sum(line []stretch, class profile.Class) (total float64) {
 	for _, s := range line {
-		if s.class == class {
+		if class == "" || s.class == class {
 			total += s.mean
 		}
 	}
@@ -280,7 +287,12 @@ func scale(line []stretch, class profile.Class, by float64) {
 // merge gives stretches shorter than the resolution to a neighbour, the
 // shortest first (in steps of two), and joins neighbours of one class. A joined
 // block keeps the cause of its longest part.
+//
+// A line that is shorter as a whole becomes what most of it is.
 func merge(line []stretch, resolution float64) []stretch {
+	if len(line) > 1 && sum(line, "") < resolution {
+		return []stretch{whole(line)}
+	}
 	line = join(line)
 	for limit := resolution / 64; ; limit = min(limit*2, resolution) {
 		for {
@@ -311,6 +323,24 @@ func merge(line []stretch, resolution float64) []stretch {
 			return line
 		}
 	}
+}
+
+// whole makes one stretch of a line: of the class that most of it is, with the
+// cause of its longest stretch of that class.
+func whole(line []stretch) stretch {
+	all := stretch{class: profile.CPU}
+	if sum(line, profile.Block) > sum(line, "")/2 {
+		all.class = profile.Block
+	}
+	longest := -1.0
+	for _, s := range line {
+		all.mean += s.mean
+		all.variance += s.variance
+		if s.class == all.class && s.mean > longest {
+			all.cause, all.partly, longest = s.cause, s.partly, s.mean
+		}
+	}
+	return all
 }
 
 // join makes one stretch of neighbours of the same class.
@@ -358,9 +388,6 @@ func spread(line []stretch, deviation float64) {
 // finish rounds to nanoseconds; what is left over goes to the longest period,
 // so that the sum is exact.
 func finish(line []stretch, wall time.Duration) []profile.Period {
-	if len(line) == 0 {
-		line = []stretch{{class: profile.CPU, mean: float64(wall)}}
-	}
 	periods := make([]profile.Period, len(line))
 	var total time.Duration
 	longest := 0

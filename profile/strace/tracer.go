@@ -29,6 +29,8 @@ const (
 	// let go; then it is killed, which lets go of the thread too.
 	attachTimeout = 5 * time.Second
 	detachTimeout = 5 * time.Second
+	// settleTimeout bounds the wait for the target to wait for its next call.
+	settleTimeout = 200 * time.Millisecond
 	// resolution is the length under which a period is noise: what strace
 	// leaves uncertain of a call's length, seen on calls that do nothing.
 	resolution = 20 * time.Microsecond
@@ -219,9 +221,28 @@ func (t *trace) Abort() {
 	<-t.done
 }
 
+// settle waits until the target waits for its next call. Its last reply is here
+// before strace has seen the end of the system call that sent it, and a strace
+// that is stopped in between does not show that call.
+func (t *trace) settle(ctx context.Context) {
+	stat := fmt.Sprintf("/proc/%d/task/%d/stat", t.target.PID, t.target.TID)
+	for end := time.Now().Add(settleTimeout); ctx.Err() == nil && time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+		text, err := os.ReadFile(stat)
+		if err != nil {
+			return // it has ended
+		}
+		// The state follows the name, which may hold anything: S asleep, R
+		// running, t stopped by strace.
+		if _, rest, ok := strings.Cut(string(text[max(0, strings.LastIndexByte(string(text), ')')):]), ") "); ok && strings.HasPrefix(rest, "S") {
+			return
+		}
+	}
+}
+
 // Stop asks strace to let go, kills it where it does not, and cuts what it
 // printed into the calls' segments.
 func (t *trace) Stop(ctx context.Context, calls []profile.Call, untraced profile.Untraced) (*profile.Observation, error) {
+	t.settle(ctx)
 	_ = t.cmd.Process.Signal(os.Interrupt)
 	timeout := time.NewTimer(detachTimeout)
 	defer timeout.Stop()

@@ -1,0 +1,182 @@
+package portable
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chiron-faas/chiron/profile"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+const ms = time.Millisecond
+
+var epoch = time.Unix(1000, 0)
+
+// at is a sample so many milliseconds after the call's start.
+func at(when, cpu, queued float64, was state) sample {
+	scale := func(x float64) time.Duration { return time.Duration(x * float64(ms)) }
+	return sample{epoch.Add(scale(when)), scale(cpu), scale(queued), was}
+}
+
+func TestSegments(t *testing.T) {
+	const sleeps = state(unix.SYS_CLOCK_NANOSLEEP)
+	const receives = state(unix.SYS_RECVFROM)
+	cpu := func(took time.Duration) profile.Segment { return profile.Segment{Class: profile.CPU, Took: took} }
+	block := func(took time.Duration, cause string) profile.Segment {
+		return profile.Segment{Class: profile.Block, Took: took, Cause: cause}
+	}
+	for name, test := range map[string]struct {
+		samples []sample
+		call    profile.Call
+		want    []profile.Segment
+	}{
+		"before and after only": {
+			[]sample{at(-1, 0, 0, receives), at(5, 0, 0, receives)}, profile.Call{Run: 4 * ms}, nil,
+		},
+		"computes": {
+			[]sample{at(-1, 7, 0, receives), at(1, 8, 0, running), at(2, 9, 0, running)},
+			profile.Call{Run: 3 * ms, CPU: 3 * ms},
+			[]profile.Segment{cpu(3 * ms)},
+		},
+		"sleeps, computes, receives": {
+			[]sample{
+				at(-1, 0, 0, receives), at(1, 0, 0, sleeps), at(2, 0, 0, sleeps), at(3, 0.5, 0, running),
+				at(4, 1.5, 0, running), at(5, 1.7, 0, receives), at(6, 1.7, 0, receives),
+			},
+			profile.Call{Run: 7 * ms, CPU: 1700 * time.Microsecond},
+			[]profile.Segment{
+				block(2500*time.Microsecond, "clock_nanosleep"), // its end lies in an interval of half a millisecond of CPU
+				cpu(1700 * time.Microsecond), block(2800*time.Microsecond, "recvfrom"),
+			},
+		},
+		// The kernel counts 3 ms in the queue when they end: they are those
+		// before.
+		"waits for a CPU": {
+			[]sample{at(-1, 0, 0, receives), at(1, 1, 0, running), at(2, 1, 0, running), at(3, 1, 0, running), at(4, 1, 0, running), at(5, 2, 3, running)},
+			profile.Call{Run: 6 * ms, CPU: 3 * ms},
+			[]profile.Segment{cpu(6 * ms)},
+		},
+		// Off the CPU in no system call: a page that has to come.
+		"page fault": {
+			[]sample{at(-1, 0, 0, receives), at(1, 0, 0, fault), at(2, 1, 0, running)},
+			profile.Call{Run: 3 * ms, CPU: 2 * ms},
+			[]profile.Segment{cpu(3 * ms)},
+		},
+		"what it does cannot be read": {
+			[]sample{at(-1, 0, 0, unknown), at(1, 0, 0, unknown), at(2, 1, 0, unknown)},
+			profile.Call{Run: 3 * ms, CPU: 2 * ms},
+			[]profile.Segment{block(1*ms, ""), cpu(2 * ms)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.call.Start = epoch
+			if diff := cmp.Diff(test.want, segments(test.samples, test.call)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Whatever was sampled, the segments are as long as the call.
+func TestSegmentsAddUp(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		when, used, queued := -2.0, 0.0, 0.0
+		var samples []sample
+		for range r.IntN(30) {
+			step := r.Float64() * 2
+			when += step
+			used += r.Float64() * step * 1.1 // the clocks are read one after the other
+			queued += max(0, r.Float64()*4-3)
+			was := []state{unknown, running, fault, state(unix.SYS_FUTEX), state(unix.SYS_READ)}[r.IntN(5)]
+			samples = append(samples, at(when, used, queued, was))
+		}
+		call := profile.Call{Start: epoch, Run: time.Duration(r.IntN(20000)) * time.Microsecond}
+		call.CPU = time.Duration(r.Int64N(int64(call.Run) + 1))
+		var total time.Duration
+		got := segments(samples, call)
+		for _, s := range got {
+			if s.Took <= 0 {
+				t.Fatalf("%+v of %+v", got, samples)
+			}
+			total += s.Took
+		}
+		if got != nil && total != call.Run {
+			t.Fatalf("%+v add up to %v, want %v", got, total, call.Run)
+		}
+	}
+}
+
+func TestParseState(t *testing.T) {
+	for text, want := range map[string]state{
+		"running\n":                     running,
+		"202 0x7f 0x80 0x0 0x0 0x0 0 0": 202,
+		"-1 0x7ffc 0x7f12\n":            fault,
+		"":                              unknown,
+		"nonsense":                      unknown,
+		"99999 0x0":                     unknown,
+		"-7 0x0":                        unknown,
+	} {
+		if got := parseState([]byte(text)); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestCPUTime(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); time.Since(begin) < 30*ms; {
+	}
+	after, err := cpuTime(os.Getpid())
+	if err != nil || after-before < ms {
+		t.Errorf("%v after %v, %v", after, before, err)
+	}
+	if _, err := cpuTime(1 << 28); err == nil {
+		t.Error("a process that is not there has a clock")
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"same", "longer", "gone", "sub/deep"} {
+		write(name, "x")
+	}
+	before := takeSnapshot(dir)
+	write("longer", "xx")
+	write("sub/new", "")
+	if err := os.Remove(filepath.Join(dir, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "sub/deep"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"gone", "longer", "sub/deep", "sub/new"}
+	for i := range want {
+		want[i] = filepath.Join(dir, want[i])
+	}
+	if diff := cmp.Diff(want, before.changed(takeSnapshot(dir))); diff != "" {
+		t.Error(diff)
+	}
+	if got := takeSnapshot("").changed(takeSnapshot(filepath.Join(dir, "none"))); len(got) != 0 {
+		t.Errorf("got %v of no folder", got)
+	}
+}
