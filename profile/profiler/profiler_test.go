@@ -225,10 +225,7 @@ func TestRunNamesWhatFailed(t *testing.T) {
 		"fails at once": {"def handle(req):\n    return undefined_name\n", []string{"NameError", "second.py:2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			project := newProject(t, chain("First", "Second"), map[string]string{
-				"first":  "def handle(req):\n    return req\n",
-				"second": test.code,
-			})
+			project := newProject(t, chain("Second"), map[string]string{"second": test.code})
 			project.Functions["second"].Timeout = 300 * ms
 			_, err := Run(t.Context(), Options{Project: project, Tracer: portable.Name, Runs: MinRuns})
 			var failed *Error
