@@ -46,11 +46,12 @@ func (a score) better(b score) bool {
 // hopeless is worse than any score.
 var hopeless = score{latency: math.MaxInt64, last: math.MaxInt}
 
-// Bounds on predictions of a whole stage, for one board. A stage of 100 tasks
-// takes about a millisecond.
+// Bounds on predictions of a whole stage, for one board: a stage of 100 tasks
+// takes about a millisecond. On random nested workflows ten times as many make
+// plans 0.1 % faster.
 const (
-	wholePredictions  = 2000
-	sharedPredictions = 200
+	wholePredictions  = 300
+	sharedPredictions = 60
 )
 
 // maxEnds bounds what a stage remembers of its processes.

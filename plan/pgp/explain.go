@@ -15,8 +15,12 @@ func (r *Result) Explain() string {
 	fmt.Fprintf(&b, "Searched (%d predictions):\n", r.Evaluations)
 	if n := len(r.Skipped); n > 0 {
 		fewest, most := r.Skipped[0], r.Skipped[n-1]
-		fmt.Fprintf(&b, "  %d to %d CPUs cannot meet %v: the work alone takes %.2f to %.2f ms\n",
-			fewest.CPUs, most.CPUs, r.SLO, ms(fewest.AtLeast), ms(most.AtLeast))
+		if n == 1 {
+			fmt.Fprintf(&b, "  %s cannot meet %v: the work alone takes %.2f ms\n", count(most.CPUs, "CPU"), r.SLO, ms(most.AtLeast))
+		} else {
+			fmt.Fprintf(&b, "  %d to %d CPUs cannot meet %v: the work alone takes %.2f to %.2f ms\n",
+				fewest.CPUs, most.CPUs, r.SLO, ms(fewest.AtLeast), ms(most.AtLeast))
+		}
 	}
 	fmt.Fprintf(&b, "  %9s  %-5s  %5s  %11s  %9s  %12s\n", "processes", "mode", "wraps", "CPUs", "memory", "predicted")
 	for _, s := range r.Steps {
@@ -31,7 +35,7 @@ func (r *Result) Explain() string {
 		line := fmt.Sprintf("  %9d  %-5s  %5d  %11s  %6.0f MB  %9.2f ms  %s", s.Processes, s.Mode, s.Wraps, cpus, float64(s.Memory)/1e6, ms(s.Latency), why)
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	fmt.Fprintf(&b, "\nChosen: %d CPUs in %d wraps, %.2f ms predicted", r.Plan.CPUs(), len(r.Plan.Wraps), ms(r.Prediction.Latency))
+	fmt.Fprintf(&b, "\nChosen: %s in %s, %.2f ms predicted", count(r.Plan.CPUs(), "CPU"), count(len(r.Plan.Wraps), "wrap"), ms(r.Prediction.Latency))
 	switch {
 	case r.SLO == 0:
 		b.WriteString("; no SLO is set, so the fewest CPUs win.\n")
@@ -108,6 +112,13 @@ func cut(line string) string {
 		return line
 	}
 	return string(runes[:columns-1]) + "…"
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // ms is for text only.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +134,95 @@ w · chiron · 1 wrap, 2 CPUs
 	}
 }
 
+// TestLiteral: Algorithm 2 as printed deals in turn, {a c} = 80 and {b d} = 20,
+// and swaps: a for b, then {b c} = 50 and {a d} = 13 + 50 = 63. Moving b as well,
+// or beginning with the longest, would reach 60.
+func TestLiteral(t *testing.T) {
+	p := problem(t, predicttest.Par{"a", "b", "c", "d"}, "a: cpu 40, b: cpu 10, c: cpu 40, d: cpu 10", 70*msec)
+	p.Literal = true
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · b, c
+   └─ fork on CPU 1 · a, d`
+	if got := strings.TrimSpace(r.Plan.Tree(100)); got != strings.TrimSpace(want) || r.Prediction.Latency != 63*msec {
+		t.Errorf("latency %v, plan:\n%s", r.Prediction.Latency, got)
+	}
+}
+
+// TestFivesOfARule: five rules, dealt in turn to five processes, put every task
+// of a rule into one process, and no single swap leads out of that: the paper's
+// search is slower with five processes than with four. Ours is not.
+func TestFivesOfARule(t *testing.T) {
+	latencies := func(literal bool) (out []time.Duration) {
+		p := benchmark(t, 50)
+		p.Literal = literal
+		s, err := newSearch(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n <= 8; n++ {
+			c, err := s.partition(t.Context(), shape{processes: n, mode: plan.Pool, cpus: n, sizes: []int{n}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, c.latency)
+		}
+		return out
+	}
+	if l := latencies(true); l[4] <= l[3] {
+		t.Errorf("the paper's search takes %v with 1 to 8 processes: five are no trap", l)
+	}
+	l := latencies(false)
+	for n := 1; n < len(l); n++ {
+		if l[n] >= l[n-1] {
+			t.Errorf("%d processes take %v, %d take %v", n+1, l[n], n, l[n-1])
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	p := problem(t, predicttest.Seq{"s", predicttest.Par{"a", "b", "c", "d"}}, "s: cpu 5, a: cpu 30, b: cpu 30, c: cpu 30, d: cpu 30", 70*msec)
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One CPU: 5 + 120. Two, forked: 5 + 13 + 60; resident: 5 + 60. Three: a pair
+	// of tasks is in one of them, 5 + 60; the models as in plan/model:
+	// one-to-one: 20 + 4·4 + 30 behind s; SAND: s is forked, 13 + 5, then 13 + 3·4
+	// + 30; Faastlane: 5 + 13 + 3·4 + 30; its threads: 125; its pool: 5 + 30.
+	got := map[string]time.Duration{}
+	for _, a := range r.Alternatives {
+		got[a.Name] = a.Latency
+	}
+	want := map[string]time.Duration{
+		"one CPU fewer": 125 * msec, "one CPU more": 65 * msec, "one-to-one": 71 * msec, "sand": 73 * msec,
+		"faastlane": 60 * msec, "faastlane+": 60 * msec, "faastlane-t": 125 * msec, "faastlane-p": 35 * msec,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("alternatives (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]Skipped{{CPUs: 1, AtLeast: 125 * msec}}, r.Skipped); diff != "" {
+		t.Errorf("skipped (-want +got):\n%s", diff)
+	}
+	if len(r.Steps) != 2 || r.Steps[0].Why != "8.00 ms too slow" || r.Steps[1].Why != "" {
+		t.Errorf("steps %+v", r.Steps)
+	}
+	text := r.Explain()
+	for _, want := range []string{
+		"1 CPU cannot meet 70ms: the work alone takes 125.00 ms", "8.00 ms too slow", "Chosen: 2 CPUs in 1 wrap, 65.00 ms predicted: the fewest CPUs that meet 70ms",
+		"parallel1: 60.00 ms, as long as ", "one CPU fewer        1     125.00 ms",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the explanation lacks %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestSearchKeepsConflictsApart(t *testing.T) {
 	p := problem(t, predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", 100*msec)
 	// b's function is another one, which writes the same file.
@@ -196,86 +284,22 @@ func TestSearchOpensWraps(t *testing.T) {
 	}
 }
 
-// randomProblem has a stage of one to ten tasks between two others.
-func randomProblem(t testing.TB, r *rand.Rand) Problem {
-	var g predicttest.Par
-	behaviour := []string{"first: cpu 3 block 1", "last: cpu 2"}
-	classes := []string{"cpu", "native", "block"}
-	for i := range 1 + r.IntN(10) {
-		name := fmt.Sprintf("t%d", i)
-		g = append(g, name)
-		text := name + ":"
-		for range 1 + r.IntN(3) {
-			text += fmt.Sprintf(" %s %d", classes[r.IntN(3)], 1+r.IntN(30))
-		}
-		behaviour = append(behaviour, text)
-	}
-	p := problem(t, predicttest.Seq{"first", g, "last"}, strings.Join(behaviour, ", "), time.Duration(10+r.IntN(150))*msec)
-	if r.IntN(2) == 0 {
-		p.CPUs = 1 + r.IntN(6)
-	}
-	return p
-}
-
-func TestSearchProperties(t *testing.T) {
-	for seed := range uint64(60) {
-		checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(seed, 7))))
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-	}
-}
-
-func FuzzSearch(f *testing.F) {
-	f.Add(uint64(3), uint64(4))
-	f.Fuzz(func(t *testing.T, a, b uint64) { checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(a, b)))) })
-}
-
-func checkSearch(t *testing.T, p Problem) {
-	t.Helper()
-	r, err := Search(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := plan.Check(r.Plan, p.Definition, p.Functions); err != nil {
-		t.Errorf("the plan is not valid: %v", err)
-	}
-	if p.CPUs > 0 && r.Plan.CPUs() > p.CPUs {
-		t.Errorf("%d CPUs, the machine has %d", r.Plan.CPUs(), p.CPUs)
-	}
-	if r.Met != (r.Prediction.Latency <= p.SLO) {
-		t.Errorf("met %v with %v predicted and an SLO of %v", r.Met, r.Prediction.Latency, p.SLO)
-	}
-	predictor, err := predict.New(p.Definition, p.Profile, p.Calibration, predict.Options{CPUs: p.CPUs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := predictor.Latency(r.Plan); err != nil || again != r.Prediction.Latency {
-		t.Errorf("predicted anew: %v, %v, not %v", again, err, r.Prediction.Latency)
-	}
-	// No step with fewer CPUs met it, and where none meets it none is faster.
-	for _, s := range r.Steps {
-		if s.Meets && s.CPUs < r.Plan.CPUs() {
-			t.Errorf("%d CPUs meet the SLO, the answer has %d", s.CPUs, r.Plan.CPUs())
-		}
-		if !r.Met && s.Latency < r.Prediction.Latency {
-			t.Errorf("a step takes %v, the answer %v", s.Latency, r.Prediction.Latency)
-		}
-	}
-	second, err := Search(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(r, second); diff != "" {
-		t.Errorf("two searches differ:\n%s", diff)
-	}
-}
-
 func TestSearchEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Search(ctx, benchmark(t, 20)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that the context was cancelled", err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 20*msec)
+	defer cancel()
+	slow := benchmark(t, 400)
+	slow.SLO = 1
+	begun := time.Now()
+	if _, err := Search(late, slow); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want that the time is up", err)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %v to notice that the time is up", took)
 	}
 	p := problem(t, "a", "b: cpu 1", msec)
 	if _, err := Search(t.Context(), p); err == nil || !strings.Contains(err.Error(), `"a"`) {
