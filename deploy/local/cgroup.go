@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -40,8 +41,8 @@ func newGroup(hierarchies []hierarchy, name string, l limits) (g group, notes []
 	g.enforced = make(map[string]bool)
 	failures := make(map[string]error) // by controller
 	for _, h := range hierarchies {
-		dir := filepath.Join(h.parent, name)
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		dir, err := h.make(name)
+		if err != nil {
 			for _, c := range h.controllers {
 				failures[c] = err
 			}
@@ -147,7 +148,29 @@ func joinInts(n []int) string {
 // exists reports whether there is any group at all.
 func (g group) exists() bool { return g.unified != "" || len(g.dirs) > 0 }
 
-// add moves a process, and what it has started by then, into the group.
+// addTree moves a process, and what it has started by then, into the group. What
+// it starts afterwards is born there.
+func (g group) addTree(leader int) error {
+	if err := g.add(leader); err != nil {
+		return err
+	}
+	all, err := processes()
+	if err != nil {
+		return err
+	}
+	inside := g.processes()
+	for _, pid := range family(all, leader) {
+		if slices.Contains(inside, pid) {
+			continue
+		}
+		if err := g.add(pid); err != nil && !errors.Is(err, syscall.ESRCH) { // ESRCH: it has ended
+			return err
+		}
+	}
+	return nil
+}
+
+// add moves one process into the group.
 func (g group) add(pid int) error {
 	dirs := g.dirs
 	if g.unified != "" {
@@ -235,7 +258,26 @@ func removeGroup(top string) error {
 	}
 }
 
-// groupsOf finds the groups of a deployment that another process made.
+// groupsBelow names a deployment's groups, whoever made them. No deployment's
+// name holds a dot, so the groups of "a" are told from those of "a-b".
+func groupsBelow(hierarchies []hierarchy, deployment string) []string {
+	var names []string
+	for _, h := range hierarchies {
+		entries, err := os.ReadDir(h.parent)
+		if err != nil {
+			continue // there is none
+		}
+		for _, e := range entries {
+			if e.IsDir() && strings.HasPrefix(e.Name(), groupName(deployment, "")) {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// groupsOf finds the groups of one wrap that another process made.
 func groupsOf(hierarchies []hierarchy, name string) group {
 	var g group
 	for _, h := range hierarchies {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,12 +15,34 @@ import (
 
 // hierarchy is a tree of control groups in which this process may make groups.
 type hierarchy struct {
-	// parent is the folder that holds the groups of all deployments.
+	// parent is the folder that holds the groups of a state folder's deployments.
 	parent string
 	// v2 is the unified hierarchy (cgroups(7)); else the tree is version 1's.
 	v2 bool
 	// controllers that limit groups made in parent.
 	controllers []string
+	// from is what parent was made in: parent goes with the last deployment, and
+	// the next one needs it again.
+	from mount
+}
+
+// make makes a group, and the folder of all deployments where it has gone.
+func (h hierarchy) make(name string) (dir string, err error) {
+	dir = filepath.Join(h.parent, name)
+	// Whoever removes the folder may do so again in between, but not for long.
+	for range 10 {
+		err = os.Mkdir(dir, 0o755)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return dir, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return dir, err
+		}
+		if _, err = h.from.prepare(filepath.Base(h.parent)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return dir, err
+		}
+	}
+	return dir, err
 }
 
 func (h hierarchy) has(controller string) bool { return slices.Contains(h.controllers, controller) }
@@ -38,7 +61,12 @@ type mount struct {
 // findCgroups prepares every hierarchy that this process may make groups in. A
 // machine may have both versions (systemd's hybrid layout): then version 1 has
 // the controllers, and version 2 serves to know and kill a group's processes.
-func findCgroups() ([]hierarchy, error) {
+//
+// The folder of the groups is the state folder's own: deployments of one name in
+// two state folders must not share groups, for stopping one kills its group.
+func findCgroups(stateDir string) ([]hierarchy, error) {
+	sum := sha256.Sum256([]byte(stateDir))
+	folder := fmt.Sprintf("chiron-%d-%x", os.Getuid(), sum[:6])
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("find control groups: %w", err)
@@ -50,11 +78,12 @@ func findCgroups() ([]hierarchy, error) {
 	var found []hierarchy
 	var refused error
 	for _, m := range parseMounts(string(mounts), string(own)) {
-		h, err := m.prepare("chiron-" + strconv.Itoa(os.Getuid()))
+		h, err := m.prepare(folder)
 		if err != nil {
 			refused = errors.Join(refused, err)
 			continue
 		}
+		_ = os.Remove(h.parent) // it can be made; who only looks leaves nothing. Busy: it is in use
 		found = append(found, h)
 	}
 	if len(found) == 0 && refused == nil {
@@ -68,7 +97,7 @@ func findCgroups() ([]hierarchy, error) {
 
 // prepare makes the folder of all deployments in this process' own group.
 func (m mount) prepare(name string) (hierarchy, error) {
-	h := hierarchy{parent: filepath.Join(m.own, name), v2: m.v2, controllers: m.controllers}
+	h := hierarchy{parent: filepath.Join(m.own, name), v2: m.v2, controllers: m.controllers, from: m}
 	if err := os.Mkdir(h.parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return h, err
 	}

@@ -23,6 +23,8 @@ const (
 	controlSocket = "control.sock"
 	// controlPatience bounds the reading of a request and of a status.
 	controlPatience = 5 * time.Second
+	// acceptPause is waited after a connection that could not be taken.
+	acceptPause = 50 * time.Millisecond
 )
 
 // serveControl answers until the socket is closed.
@@ -31,8 +33,13 @@ func (k *keeper) serveControl() {
 	defer calls.Wait()
 	for {
 		c, err := k.control.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // too many open files: others may close theirs
+			k.target.options.Log.Warn("a caller could not be heard", "deployment", k.name, "error", err.Error())
+			time.Sleep(acceptPause)
+			continue
 		}
 		calls.Go(func() { k.answer(c) })
 	}

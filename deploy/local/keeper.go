@@ -72,7 +72,10 @@ func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock)
 	for i, b := range bundles {
 		w, err := newWrap(k, &d.Plan.Wraps[i], b, given[i])
 		if err != nil {
-			return nil, err
+			for _, made := range k.wraps {
+				err = errors.Join(err, made.remove())
+			}
+			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 		k.wraps = append(k.wraps, w)
 	}
@@ -236,7 +239,7 @@ func (k *keeper) takeDown() {
 		}
 	}
 	for _, w := range k.wraps {
-		failures = append(failures, w.remove())
+		failures = append(failures, w.left, w.remove())
 	}
 	failures = append(failures, os.RemoveAll(k.dir), k.lock.release())
 	if err := errors.Join(failures...); err != nil {

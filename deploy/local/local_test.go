@@ -169,8 +169,10 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// marked lists the processes that have the mark in their environment.
-func marked(t *testing.T, mark string) []string {
+// marked lists the processes that have the mark in their environment: the
+// variable of the agents, or the folder that only their functions' processes have
+// there, since these do not inherit the agents' variables.
+func marked(t *testing.T, marks ...string) []string {
 	t.Helper()
 	var found []string
 	all, err := processes()
@@ -179,7 +181,7 @@ func marked(t *testing.T, mark string) []string {
 	}
 	for _, s := range all {
 		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "environ"))
-		if err == nil && strings.Contains(string(env), mark) {
+		if err == nil && slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(string(env), m) }) {
 			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "cmdline"))
 			found = append(found, fmt.Sprintf("%d %s", s.pid, strings.ReplaceAll(string(cmd), "\x00", " ")))
 		}
@@ -191,8 +193,9 @@ func TestContract(t *testing.T) {
 	for _, groups := range []bool{true, false} {
 		t.Run(fmt.Sprintf("cgroups=%v", groups), func(t *testing.T) {
 			mark := fmt.Sprintf("CHIRON_TEST_MARK=%d.%v", os.Getpid(), groups)
+			dir := shortDir(t)
 			target, err := New(Options{
-				Binary: os.Args[0], Dir: shortDir(t), NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
+				Binary: os.Args[0], Dir: dir, NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -210,7 +213,7 @@ func TestContract(t *testing.T) {
 						t.Fatal(err)
 					}
 				},
-				Left: func(t *testing.T) []string { return marked(t, mark) },
+				Left: func(t *testing.T) []string { return marked(t, mark, dir+"/") },
 			}.Run(t)
 		})
 	}

@@ -24,7 +24,7 @@ func (t *Target) lockFile(name string) string {
 func (t *Target) acquire(name string) (*lock, error) {
 	// held takes the lock for an instant: wait that out.
 	for attempt := 0; ; attempt++ {
-		l, err := flock(t.lockFile(name), syscall.LOCK_EX)
+		l, err := flock(t.lockFile(name), syscall.LOCK_EX, os.O_CREATE)
 		if err == nil {
 			return l, nil
 		}
@@ -40,7 +40,8 @@ func (t *Target) acquire(name string) (*lock, error) {
 
 // held says whether a keeper holds the deployment's lock.
 func (t *Target) held(name string) bool {
-	l, err := flock(t.lockFile(name), syscall.LOCK_SH)
+	// A look must not leave a file behind where the keeper has just gone.
+	l, err := flock(t.lockFile(name), syscall.LOCK_SH, 0)
 	if err != nil {
 		return errors.Is(err, syscall.EWOULDBLOCK)
 	}
@@ -48,9 +49,9 @@ func (t *Target) held(name string) bool {
 	return false
 }
 
-func flock(path string, how int) (*lock, error) {
+func flock(path string, how, create int) (*lock, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(path, os.O_RDWR|create, 0o600)
 		if err != nil {
 			return nil, err
 		}

@@ -71,6 +71,9 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 			return nil
 		case <-time.After(followEvery):
 		}
+		// Asked before reading: what was written until then is read below, from
+		// files that may have been removed since.
+		over := !t.held(name)
 		var lines []deploy.LogLine
 		for _, r := range readers {
 			lines = append(lines, r.read(o)...)
@@ -81,8 +84,8 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 				return err
 			}
 		}
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			return nil
+		if over {
+			return nil // taken down, or its keeper was killed: nothing more comes
 		}
 	}
 	return nil

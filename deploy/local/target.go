@@ -82,7 +82,7 @@ func New(o Options) (*Target, error) {
 	case o.NoCgroups:
 		t.noGroups = "control groups were turned off"
 	default:
-		if t.hierarchies, err = findCgroups(); err != nil {
+		if t.hierarchies, err = findCgroups(o.Dir); err != nil {
 			t.noGroups = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 	}
@@ -128,7 +128,10 @@ func (t *Target) Up(ctx context.Context, d deploy.Deployment) (deploy.Running, e
 	if err != nil {
 		return nil, err
 	}
-	t.sweep(d.Name) // the remains of a keeper that was killed
+	// The remains of a keeper that was killed.
+	if err := t.sweep(d.Name); err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
 	k, err := newKeeper(t, d, bundles, lock)
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
@@ -197,8 +200,7 @@ func (t *Target) Down(ctx context.Context, name string) error {
 		lock, err := t.acquire(name)
 		if err == nil {
 			// Nobody keeps it: clear what is left.
-			t.sweep(name)
-			return lock.release()
+			return errors.Join(t.sweep(name), lock.release())
 		}
 		if !errors.Is(err, deploy.ErrExists) {
 			return err
@@ -226,12 +228,24 @@ func notFound(name string) error {
 
 // sweep kills and removes what a deployment without a keeper left behind. The
 // caller holds its lock.
-func (t *Target) sweep(name string) {
+func (t *Target) sweep(name string) error {
 	dir := t.dir(name)
+	var failures []error
 	if s, err := readState(dir); err == nil && s.Boot == bootID() {
 		for _, w := range s.Agents {
-			clearTree(groupsOf(t.hierarchies, groupName(name, w.Wrap)), w.Agent)
+			failures = append(failures, clearTree(groupsOf(t.hierarchies, groupName(name, w.Wrap)), w.Agent, workDir(dir, w.Wrap)))
 		}
 	}
-	_ = os.RemoveAll(dir) // what stays is found by the next Up, which needs the folder
+	// Groups outlive what was in them, and a state file that was never written.
+	for _, n := range groupsBelow(t.hierarchies, name) {
+		g := groupsOf(t.hierarchies, n)
+		failures = append(failures, clearTree(g, identity{}, workDir(dir, strings.TrimPrefix(n, groupName(name, "")))), g.remove())
+	}
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("clear what is left of %q: %w", name, err) // its folder stays, for the next try
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clear what is left of %q: %w", name, err)
+	}
+	return nil
 }

@@ -46,6 +46,9 @@ type wrap struct {
 	mu     sync.Mutex
 	status deploy.WrapStatus // guarded by mu
 	agent  identity          // of the live agent; zero: none. guarded by mu
+	// left is what the last stop could not end; keep writes it, takeDown reads
+	// it after keep has returned.
+	left error
 }
 
 func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, error) {
@@ -88,7 +91,7 @@ func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, er
 // (unix(7)).
 const maxSocketPath = 107
 
-// groupName is unique among this user's deployments.
+// groupName is unique among a state folder's deployments.
 func groupName(deployment, wrap string) string { return deployment + "." + wrap }
 
 func (w *wrap) endpoint(path string) deploy.Endpoint {
@@ -118,7 +121,7 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 			select {
 			case <-ctx.Done():
 			case <-p.exited:
-				err = w.death(p)
+				err = errors.New(w.lastWord(p))
 			}
 		}
 		if ctx.Err() != nil {
@@ -155,7 +158,7 @@ type agent struct {
 // start runs the agent.
 func (w *wrap) start() (*agent, error) {
 	o := w.keeper.target.options
-	work := filepath.Join(w.keeper.dir, "work", w.name)
+	work := workDir(w.keeper.dir, w.name)
 	tmp := filepath.Join(work, "tmp")
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("start wrap %s: %w", w.name, err)
@@ -184,7 +187,7 @@ func (w *wrap) start() (*agent, error) {
 	}
 	id, err := identify(a.cmd.Process.Pid)
 	if err == nil && w.group.exists() {
-		err = w.group.add(id.PID)
+		err = w.group.addTree(id.PID)
 	}
 	w.mu.Lock()
 	w.agent = id
@@ -203,6 +206,9 @@ func (w *wrap) start() (*agent, error) {
 	// Recorded before anything can go wrong, so that it can be cleared away.
 	return a, w.keeper.save()
 }
+
+// workDir is the working folder of one wrap of the deployment in dir.
+func workDir(dir, wrap string) string { return filepath.Join(dir, "work", wrap) }
 
 // environment is made from nothing: what is needed to find an interpreter, and
 // nothing of what the keeper may hold.
@@ -239,7 +245,7 @@ func (w *wrap) await(ctx context.Context, a *agent) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-a.exited:
-			return w.death(a)
+			return &deploy.StartError{Wrap: w.name, Message: w.lastWord(a)}
 		case <-deadline.C:
 			return &deploy.StartError{Wrap: w.name, Message: fmt.Sprintf("it was not ready after %v", o.StartTimeout)}
 		case <-tick.C:
@@ -266,12 +272,17 @@ func (w *wrap) ready(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// death says why the agent ended: its own last word where it has one.
-func (w *wrap) death(a *agent) error {
-	if last := a.output.lastError(); last != "" {
-		return &deploy.StartError{Wrap: w.name, Message: last}
+// lastWord says why the agent ended: what it logged last as an error, unless it
+// was killed and so had no say.
+func (w *wrap) lastWord(a *agent) string {
+	ended := a.cmd.ProcessState
+	if s, ok := ended.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return ended.String()
 	}
-	return &deploy.StartError{Wrap: w.name, Message: a.cmd.ProcessState.String()}
+	if last := a.output.lastError(); last != "" {
+		return last
+	}
+	return ended.String()
 }
 
 // stop ends the agent: SIGTERM, which lets requests inside end, then SIGKILL;
@@ -284,7 +295,9 @@ func (w *wrap) stop(a *agent) {
 		case <-a.exited:
 		case <-time.After(w.keeper.target.options.Grace + time.Second):
 		}
-		clearTree(w.group, w.agent)
+		if w.left = clearTree(w.group, w.agent, workDir(w.keeper.dir, w.name)); w.left != nil {
+			w.keeper.target.options.Log.Error("a wrap's processes remain", "deployment", w.keeper.name, "wrap", w.name, "error", w.left.Error())
+		}
 		<-a.exited
 	}
 	w.mu.Lock()
