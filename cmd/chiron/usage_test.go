@@ -43,6 +43,8 @@ func TestWrongUse(t *testing.T) {
 		{"bench", "name an experiment"},
 		{"bench nonsense", "nonsense"},
 		{"bench accuracy", "DIR is missing"},
+		{"bench path x", `"x"`},
+		{"bench path --rounds -1", "--rounds"},
 		{"ps a b", `"b"`},
 		{"down --all x", "exclude each other"},
 		{"logs --tail -1", "--tail -1"},
