@@ -101,9 +101,6 @@ func (b *board) try(x, y int, forX, forY []int, limit score) (score, error) {
 		sets[x], sets[y] = oldX, oldY
 		return got, err
 	}
-	if max(b.atLeast(forX), b.atLeast(forY)) > limit.latency {
-		return hopeless, nil
-	}
 	var endX, endY time.Duration
 	if err := b.end(x, forX, &endX); err != nil || endX > limit.latency {
 		return hopeless, err
@@ -130,14 +127,22 @@ func (b *board) put(x, y int, forX, forY []int, is score) error {
 	return b.end(y, forY, &b.ends[y])
 }
 
-// atLeast is a quick bound on when a process ends: its lock, and its longest task.
-func (b *board) atLeast(set []int) time.Duration {
-	var cpu, longest time.Duration
-	for _, t := range set {
-		cpu += b.st.work[t].cpu
-		longest = max(longest, b.st.work[t].duration)
+// begin is how late a process begins at the least, and 0 for one without tasks,
+// which is not forked.
+func (b *board) begin(process int) time.Duration {
+	if b.sh.modeOf(process) == plan.Fork && len(b.sets[process]) > 1 {
+		return b.s.Calibration.Startup
 	}
-	return max(cpu, longest)
+	return 0
+}
+
+// cpu is the time that a process computes: on one CPU it ends no sooner.
+func (b *board) cpu(set []int) time.Duration {
+	var sum time.Duration
+	for _, t := range set {
+		sum += b.st.work[t].cpu
+	}
+	return sum
 }
 
 // end says when a process with these tasks ends if it is alone in wrap 1.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 )
 
 // Bounds on how long a board is improved.
@@ -122,9 +123,40 @@ func (b *board) kernighanLin(ctx context.Context, x, y int) error {
 // kind alone.
 func (b *board) bestExchange(x, y int, done map[int]bool) (exchange, bool, error) {
 	best := exchange{score: hopeless}
-	lefts, rights := b.ofEachKind(b.sets[x], done), b.ofEachKind(b.sets[y], done)
-	for _, left := range lefts {
+	for _, o := range b.offers(x, y, done) {
+		if o.atLeast > best.score.latency {
+			break // so are all that follow
+		}
+		forX, forY := exchanged(b.sets[x], o.left, o.right), exchanged(b.sets[y], o.right, o.left)
+		got, err := b.try(x, y, forX, forY, best.score)
+		if err != nil {
+			return exchange{}, false, err
+		}
+		if got.better(best.score) {
+			best = exchange{o.left, o.right, forX, forY, got}
+		}
+	}
+	return best, best.score != hopeless, nil
+}
+
+// offer is an exchange that may be tried.
+type offer struct {
+	left, right int
+	// atLeast is a bound on when the two processes end; 0 where there is none.
+	atLeast time.Duration
+}
+
+// offers are the exchanges to try between x and y, the most promising first;
+// Algorithm 2 as printed takes them as they come.
+func (b *board) offers(x, y int, done map[int]bool) []offer {
+	var out []offer
+	beginX, beginY := b.begin(x), b.begin(y)
+	cpuX, cpuY := b.cpu(b.sets[x]), b.cpu(b.sets[y])
+	none := work{}
+	rights := b.ofEachKind(b.sets[y], done)
+	for _, left := range b.ofEachKind(b.sets[x], done) {
 		for _, right := range rights {
+			goes, comes := none, none
 			switch {
 			case left < 0 && right < 0:
 				continue
@@ -135,17 +167,22 @@ func (b *board) bestExchange(x, y int, done map[int]bool) (exchange, bool, error
 			case b.st.kinds[left] == b.st.kinds[right]:
 				continue
 			}
-			forX, forY := exchanged(b.sets[x], left, right), exchanged(b.sets[y], right, left)
-			got, err := b.try(x, y, forX, forY, best.score)
-			if err != nil {
-				return exchange{}, false, err
+			if left >= 0 {
+				goes = b.st.work[left]
 			}
-			if got.better(best.score) {
-				best = exchange{left, right, forX, forY, got}
+			if right >= 0 {
+				comes = b.st.work[right]
 			}
+			o := offer{left: left, right: right}
+			if b.composed && !b.s.Literal {
+				moved := comes.cpu - goes.cpu
+				o.atLeast = max(beginX+max(cpuX+moved, comes.duration), beginY+max(cpuY-moved, goes.duration))
+			}
+			out = append(out, o)
 		}
 	}
-	return best, best.score != hopeless, nil
+	slices.SortStableFunc(out, func(a, b offer) int { return cmp.Compare(a.atLeast, b.atLeast) })
+	return out
 }
 
 // ofEachKind returns the first task of every kind that is not done, then -1: no
