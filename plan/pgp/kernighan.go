@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/chiron-faas/chiron/plan"
 )
 
 // Bounds on how long a board is improved.
@@ -62,6 +64,9 @@ func (b *board) relieve(ctx context.Context) (bool, error) {
 	last := b.last()
 	if last >= len(b.sets) {
 		return false, nil // it stands apart
+	}
+	if len(b.sets[last]) == 1 && b.sh.modeOf(last) == plan.Pool && last < b.sh.sizes[0] {
+		return false, nil // one task, begun at once: it ends no sooner anywhere
 	}
 	partners := make([]int, 0, len(b.sets))
 	for j := range b.sets {
