@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"wrap":             {"workflow", "plan", "host"},
 	"bundle":           {"workflow", "plan", "host"},
 	"deploy":           {"plan", "bundle", "deploy"},
-	"gateway":          {"workflow", "plan", "deploy"},
+	"gateway":          {"workflow", "plan", "deploy", "gateway"},
 	"calibrate":        {"workflow", "profile", "plan", "host", "predict", "bundle", "deploy"},
 	"examples":         {},
 	"internal":         {},

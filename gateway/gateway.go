@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/gateway/hop"
 )
 
 // Kind says what a Route leads to.
@@ -92,7 +93,7 @@ type Gateway struct {
 // route is a Route at work.
 type route struct {
 	Route
-	transport *http.Transport
+	client *hop.Client
 	// places are taken by requests that are with the wrap.
 	places  chan struct{}
 	waiting atomic.Int64
@@ -134,25 +135,13 @@ func New(o Options) (*Gateway, error) {
 			return nil, fmt.Errorf("gateway: %q is the name of two routes", r.Name)
 		}
 		g.routes[r.Name] = &route{
-			Route: r, transport: newTransport(r.Endpoint, l.Concurrency), places: make(chan struct{}, l.Concurrency),
+			Route: r, places: make(chan struct{}, l.Concurrency),
+			client:  hop.NewClient(hop.Options{Network: r.Endpoint.Network, Address: r.Endpoint.Address, MaxIdle: l.Concurrency}),
 			metrics: g.metrics.route(r.Name),
 		}
 	}
 	g.mux = g.newMux()
 	return g, nil
-}
-
-// newTransport keeps a connection for each request that may be with the wrap.
-func newTransport(e deploy.Endpoint, connections int) *http.Transport {
-	return &http.Transport{
-		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx) },
-		MaxIdleConns:        connections,
-		MaxIdleConnsPerHost: connections,
-		IdleConnTimeout:     2 * time.Minute, // below the agent's
-		DisableCompression:  true,
-		WriteBufferSize:     8 << 10,
-		ReadBufferSize:      8 << 10,
-	}
 }
 
 // isName is what OpenFaaS allows, less the dot, which begins a namespace there.
@@ -187,7 +176,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
-	defer g.closeIdle()
+	defer g.close()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("gateway: %w", err)
@@ -204,9 +193,9 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-func (g *Gateway) closeIdle() {
+func (g *Gateway) close() {
 	for _, r := range g.routes {
-		r.transport.CloseIdleConnections()
+		r.client.Close()
 	}
 }
 

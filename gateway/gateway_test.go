@@ -42,7 +42,10 @@ func front(t testing.TB, o Options) (*Gateway, string) {
 		t.Fatal(err)
 	}
 	s := httptest.NewServer(g)
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close()
+		g.close()
+	})
 	return g, s.URL
 }
 
@@ -84,7 +87,7 @@ func TestInvoke(t *testing.T) {
 	e := wrapServer(t, echo)
 	f := e
 	f.Path = "/function/f"
-	g, url := front(t, Options{Routes: []Route{
+	_, url := front(t, Options{Routes: []Route{
 		{Name: "flow", Kind: Workflow, Endpoint: e}, {Name: "f", Kind: Function, Endpoint: f},
 	}})
 	for _, c := range []struct{ method, path, body, want string }{
@@ -140,7 +143,6 @@ func TestInvoke(t *testing.T) {
 			t.Errorf("no %s in the metrics:\n%s", want, text)
 		}
 	}
-	g.closeIdle()
 }
 
 func metricsOf(t *testing.T, url string) string {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -9,13 +8,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/chiron-faas/chiron/gateway/hop"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -122,96 +123,71 @@ type upstream struct {
 
 // exchange sends the invocation to the wrap and passes its answer on.
 func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http.Request, rt *route, up upstream) int {
-	resp, err := g.send(ctx, req, rt, up)
+	resp, err := rt.client.Do(ctx, up.start.Add(up.timeout), rt.request(req, up))
 	if err != nil {
 		return g.refuseUpstream(ctx, w, rt, up, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
+	defer resp.Close()
 	h := w.Header()
 	for name, values := range resp.Header {
-		if !hopByHop(name) && name != headerCallID {
+		if name != headerCallID {
 			h[name] = values
 		}
 	}
-	w.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(w, resp.Body); err != nil {
-		g.log.Debug("an answer was not passed on whole", "route", rt.Name, "request_id", up.id, "error", err.Error())
-		return statusCutShort
+	if resp.Length >= 0 {
+		h["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
-	return resp.StatusCode
-}
-
-// send tries again where the wrap, which may be on its way back after a death,
-// has seen nothing of the request.
-func (g *Gateway) send(ctx context.Context, req *http.Request, rt *route, up upstream) (*http.Response, error) {
-	patience := time.Now().Add(restartWait)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		resp, err := rt.transport.RoundTrip(rt.request(ctx, req, up))
-		if err == nil || !notSent(err) || time.Now().After(patience) {
-			return resp, err
+	w.WriteHeader(resp.Status)
+	for {
+		piece, err := resp.Next()
+		if err == nil {
+			_, err = w.Write(piece)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(pause):
+		switch {
+		case err == io.EOF:
+			return resp.Status
+		case err != nil:
+			g.log.Debug("an answer was not passed on whole", "route", rt.Name, "request_id", up.id, "error", err.Error())
+			return statusCutShort
 		}
 	}
-}
-
-const (
-	// restartWait bounds how long a request waits for a wrap that is not there:
-	// longer than a restart takes, shorter than callers' patience.
-	restartWait  = 5 * time.Second
-	firstPause   = 2 * time.Millisecond
-	longestPause = 100 * time.Millisecond
-)
-
-// notSent says that the wrap's address took no connection: a Unix socket that is
-// not served, a port that is closed.
-func notSent(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
 }
 
 // request is the wrap's form of the caller's request.
-func (rt *route) request(ctx context.Context, req *http.Request, up upstream) *http.Request {
-	target := &url.URL{Scheme: "http", Host: "wrap", Path: rt.Endpoint.Path, RawQuery: req.URL.RawQuery}
+func (rt *route) request(req *http.Request, up upstream) *hop.Request {
+	target := rt.Endpoint.Path
 	if rt.Kind == Function && up.path != "" {
-		target.Path += "/" + up.path
+		target += "/" + (&url.URL{Path: up.path}).EscapedPath()
 	}
-	header := make(http.Header, len(req.Header)+4)
-	connection := req.Header["Connection"]
-	for name, values := range req.Header {
-		if !hopByHop(name) && !named(connection, name) && name != "Expect" {
-			header[name] = values
-		}
+	if req.URL.RawQuery != "" {
+		target += "?" + req.URL.RawQuery
 	}
-	header[headerCallID] = []string{up.id}
-	header[headerStart] = []string{strconv.FormatInt(up.start.UnixNano(), 10)}
-	header[headerTimeout] = []string{max(up.timeout-time.Since(up.start), time.Millisecond).String()}
-	header[headerHost] = []string{req.Host}
-	if from, _, ok := strings.Cut(req.RemoteAddr, ":"); ok {
-		header[headerForwarded] = append(header[headerForwarded][:len(header[headerForwarded]):len(header[headerForwarded])], from)
+	from, _, err := net.SplitHostPort(req.RemoteAddr)
+	if err != nil {
+		from = req.RemoteAddr
 	}
-	out := &http.Request{
-		Method: req.Method, URL: target, Host: "wrap", Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: http.NoBody,
+	if before := req.Header.Values(headerForwarded); len(before) > 0 {
+		from = strings.Join(before, ", ") + ", " + from
 	}
-	if len(up.body) > 0 {
-		out.Body = io.NopCloser(bytes.NewReader(up.body))
-		out.ContentLength = int64(len(up.body))
-		// A kept connection that the wrap had closed is replaced by the transport.
-		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(up.body)), nil }
+	return &hop.Request{
+		Method: req.Method, Target: target, Host: "wrap", Header: req.Header, Body: up.body,
+		Extra: []hop.Field{
+			{Name: headerCallID, Value: up.id},
+			{Name: headerStart, Value: strconv.FormatInt(up.start.UnixNano(), 10)},
+			{Name: headerTimeout, Value: max(up.timeout-time.Since(up.start), time.Millisecond).String()},
+			{Name: headerHost, Value: req.Host},
+			{Name: headerForwarded, Value: from},
+		},
 	}
-	return out.WithContext(ctx)
 }
 
 // refuseUpstream answers for a wrap that did not.
 func (g *Gateway) refuseUpstream(ctx context.Context, w http.ResponseWriter, rt *route, up upstream, err error) int {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return g.refuseEnded(ctx, w, rt, up.timeout)
 	}
 	g.log.Warn("a wrap did not answer", "route", rt.Name, "wrap", rt.Endpoint.Wrap, "request_id", up.id, "error", err.Error())
-	if notSent(err) {
+	if errors.Is(err, hop.ErrNotSent) {
 		w.Header().Set("Retry-After", "1")
 		return g.refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("wrap %q is not there: it is being restarted, or the deployment is going down", rt.Endpoint.Wrap))
 	}
@@ -220,7 +196,7 @@ func (g *Gateway) refuseUpstream(ctx context.Context, w http.ResponseWriter, rt 
 
 // refuseEnded answers a request whose time is over, or whose caller has left.
 func (g *Gateway) refuseEnded(ctx context.Context, w http.ResponseWriter, rt *route, timeout time.Duration) int {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
 		return g.fail(w, http.StatusGatewayTimeout, workflow.ErrTimeout, fmt.Sprintf("%q did not answer within %v", rt.Name, timeout))
 	}
 	return statusCallerLeft
@@ -274,26 +250,4 @@ func newCallID() string {
 		text[at] = '-'
 	}
 	return string(text[:])
-}
-
-// hopByHop fields end at each hop (RFC 9110, section 7.6.1).
-func hopByHop(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
-}
-
-// named reports whether a Connection header lists the field.
-func named(connection []string, name string) bool {
-	for _, v := range connection {
-		for item := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), name) {
-				return true
-			}
-		}
-	}
-	return false
 }
