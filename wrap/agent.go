@@ -255,6 +255,12 @@ func (a *Agent) startZygote(ctx context.Context) (zygote, error) {
 		}
 		return z.Pid()
 	})
+	if err == nil {
+		a.calls.Go(func() { // ends with the zygote, which the nursery closes
+			<-z.Done()
+			a.tree.ended(z.Pid())
+		})
+	}
 	return z, err
 }
 

@@ -1,7 +1,6 @@
 package wrap
 
 import (
-	"context"
 	"errors"
 	"sync"
 )
@@ -55,14 +54,4 @@ func (d *door) isShut() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.shut
-}
-
-// drained waits until the last has left, or ctx ends.
-func (d *door) drained(ctx context.Context) error {
-	select {
-	case <-d.empty:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

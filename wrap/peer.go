@@ -234,13 +234,6 @@ func (x *exchange) readResponse() (r *peerReply, reusable bool, err error) {
 	return r, !resp.Close && err == nil, err
 }
 
-// abandon gives up on the answer. The peer sees the connection close and stops
-// before the next task.
-func (x *exchange) abandon() {
-	x.stop()
-	_ = x.conn.Close()
-}
-
 // head is the start line and headers of an internal request whose body has
 // length bytes, the first execution of which are a workflow.Execution.
 func (p *peer) head(r *request, query string, length, execution int) []byte {
