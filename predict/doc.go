@@ -9,10 +9,9 @@
 // called over the network. What the functions do comes from their profile, what
 // the machine costs from a Calibration.
 //
-// Paper.go holds the
-// published with its artifact's constants. It is the reference that the
-// simulation is held against where the paper's assumptions hold (every process
-// has a CPU, no native code, flat stages); nothing is planned with it.
+// Predictor.PaperLatency is the paper's own model, equations 1 to 4 and Algorithm
+// 1. The simulation is held against it where the paper's assumptions hold (every
+// process has a CPU, no native code, flat stages); nothing is planned with it.
 //
 // It stands between plan, which it reads, and plan/pgp, which asks it about
 // thousands of plans. It measures nothing and knows no processes or sockets.
