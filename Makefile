@@ -48,6 +48,7 @@ test-python: $(VENV)/ready
 	scripts/test-python $(VENV)
 
 bench: build
+	@scripts/prerequisites bench
 	$(GO) test -run '^$$' -bench . -benchtime 300ms ./...
 	$(BIN) bench path
 
