@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chiron-faas/chiron/internal/dnslabel"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -109,7 +110,7 @@ func Open(dir string) (Bundle, error) {
 	if err != nil {
 		return b, fmt.Errorf("bundle %s: wrap.json: %w: build it again", dir, err)
 	}
-	if !isLabel(m.Wrap) {
+	if !dnslabel.Valid(m.Wrap) {
 		return b, fmt.Errorf("bundle %s: wrap name %q is no DNS label: build it again", dir, m.Wrap)
 	}
 	b.Wrap, b.PlanID = m.Wrap, m.PlanID

@@ -2,20 +2,6 @@ package bundle
 
 import "strings"
 
-// isLabel reports whether s is a DNS label in lower case (RFC 1123): a wrap's
-// name, which becomes a folder here and a host name elsewhere.
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
 // isFolderName reports whether a function's name may become a folder's.
 func isFolderName(s string) bool {
 	if s == "" || len(s) > 255 || s == "." || s == ".." {

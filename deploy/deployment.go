@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/internal/dnslabel"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -41,7 +42,7 @@ func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
 // Check says what is wrong with a deployment before anything is started, and
 // returns its bundles in the order of the plan's wraps.
 func (d Deployment) Check() ([]bundle.Bundle, error) {
-	if !isLabel(d.Name) {
+	if !dnslabel.Valid(d.Name) {
 		return nil, fmt.Errorf("deployment name %q: use a-z, 0-9 and '-', at most 63 characters", d.Name)
 	}
 	if d.Plan == nil || len(d.Plan.Wraps) == 0 {
@@ -75,21 +76,8 @@ func (d Deployment) Check() ([]bundle.Bundle, error) {
 
 // CheckName refuses what cannot be a deployment's name, such as a path.
 func CheckName(name string) error {
-	if !isLabel(name) {
+	if !dnslabel.Valid(name) {
 		return fmt.Errorf("%w: %q is no name: use a-z, 0-9 and '-', at most 63 characters", ErrNotFound, name)
 	}
 	return nil
-}
-
-// isLabel reports whether s is a DNS label in lower case (RFC 1123).
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
 }

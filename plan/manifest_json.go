@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/dnslabel"
 	"github.com/chiron-faas/chiron/internal/strictjson"
 )
 
@@ -82,7 +83,7 @@ func ReadManifest(path string) (*Manifest, error) {
 }
 
 func (m *Manifest) check() error {
-	if !dnsLabel.MatchString(m.Wrap) {
+	if !dnslabel.Valid(m.Wrap) {
 		return fmt.Errorf("the wrap's name %q is not a DNS label", m.Wrap)
 	}
 	if m.Concurrency < 0 {

@@ -3,8 +3,9 @@ package plan
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/dnslabel"
 )
 
 // Bounds of the interpreter's switch interval: CPython keeps it in whole
@@ -18,10 +19,6 @@ const (
 // maxCPUs of a wrap: far over any machine.
 const maxCPUs = 1 << 16
 
-// dnsLabel is RFC 1123's: names of wraps become names of containers, of folders
-// and of hosts.
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
 // shape checks what can be checked without the workflow: names, modes, CPUs,
 // that no task is placed twice. It reports all faults, joined.
 func (p *Plan) shape() error {
@@ -34,7 +31,7 @@ func (p *Plan) shape() error {
 	placed := map[string]string{}
 	for i, w := range p.Wraps {
 		switch {
-		case !dnsLabel.MatchString(w.Name):
+		case !dnslabel.Valid(w.Name):
 			add("wrap %d: the name %q is not a DNS label: use at most 63 of a-z, 0-9 and -, as in \"wrap-1\"", i+1, w.Name)
 		case names[w.Name]:
 			add("wrap %d: the name %q is taken: wraps need names of their own", i+1, w.Name)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/dnslabel"
 )
 
 // described shows a value in a message: a scalar as written, else its kind.
@@ -32,17 +34,14 @@ func (l *loader) text(f field) (string, bool) {
 	return f.value.text, true
 }
 
-// maxName in bytes: a project's name is a DNS label (RFC 1123).
-const maxName = 63
-
 func (l *loader) projectName(f field) string {
 	name := f.value.written // 007 is a name too
 	if f.value.kind == stringNode || f.value.kind == numberNode {
-		if len(name) <= maxName && regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`).MatchString(name) {
+		if dnslabel.Valid(name) {
 			return name
 		}
 	}
-	l.add(f.value.pos, fmt.Sprintf("at most %d lower-case letters, digits and -, with no - at the ends: %s", maxName, suggestedName(name)),
+	l.add(f.value.pos, fmt.Sprintf("at most %d lower-case letters, digits and -, with no - at the ends: %s", dnslabel.Max, suggestedName(name)),
 		"name must be a DNS label, not %s", f.value.described())
 	return ""
 }
@@ -59,7 +58,7 @@ func suggestedName(text string) string {
 		}
 		return '-'
 	}, filepath.Base(text))
-	name = strings.Trim(name[:min(len(name), maxName)], "-")
+	name = strings.Trim(name[:min(len(name), dnslabel.Max)], "-")
 	if name == "" {
 		return "my-workflow"
 	}

@@ -47,6 +47,35 @@ func (b *Block) Tasks() []*State {
 	return tasks
 }
 
+// Strands are the series of tasks that run beside each other: each branch's own
+// tasks, and those of every Parallel inside it.
+func (b *Block) Strands() [][]string {
+	switch b.Kind {
+	case BlockTask:
+		return [][]string{{b.Task.Name}}
+	case BlockSeries:
+		var own []string
+		var inner [][]string
+		for _, c := range b.Children {
+			if c.Kind == BlockTask {
+				own = append(own, c.Task.Name)
+			} else {
+				inner = append(inner, c.Strands()...)
+			}
+		}
+		if own == nil {
+			return inner
+		}
+		return append([][]string{own}, inner...)
+	default:
+		var all [][]string
+		for _, c := range b.Children {
+			all = append(all, c.Strands()...)
+		}
+		return all
+	}
+}
+
 // Stages returns the workflow's stages in the order of execution. A Parallel
 // whose branches have no Task takes no function and is no stage.
 func (d *Definition) Stages() []Stage {

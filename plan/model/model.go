@@ -122,7 +122,7 @@ func faastlane(d *workflow.Definition, mode plan.Mode) []plan.Process {
 	var series []string
 	var branches []plan.Process
 	for _, s := range d.Stages() {
-		strands := strands(s.Root)
+		strands := s.Root.Strands()
 		if len(strands) == 1 {
 			series = append(series, strands[0]...)
 			continue
@@ -142,35 +142,6 @@ func faastlane(d *workflow.Definition, mode plan.Mode) []plan.Process {
 		return branches
 	}
 	return append([]plan.Process{main}, branches...)
-}
-
-// strands are the series of tasks that run beside each other: each branch's own
-// tasks, and those of every Parallel inside it.
-func strands(b *workflow.Block) [][]string {
-	switch b.Kind {
-	case workflow.BlockTask:
-		return [][]string{{b.Task.Name}}
-	case workflow.BlockSeries:
-		var own []string
-		var inner [][]string
-		for _, c := range b.Children {
-			if c.Kind == workflow.BlockTask {
-				own = append(own, c.Task.Name)
-			} else {
-				inner = append(inner, strands(c)...)
-			}
-		}
-		if own == nil {
-			return inner
-		}
-		return append([][]string{own}, inner...)
-	default:
-		var all [][]string
-		for _, c := range b.Children {
-			all = append(all, strands(c)...)
-		}
-		return all
-	}
 }
 
 // add gives tasks to the i-th process, which may be the next new one.

@@ -148,7 +148,7 @@ func (s *search) newStage(st workflow.Stage, apart map[string]int) (stage, error
 			shared++
 		}
 	}
-	for _, strand := range strands(st.Root) {
+	for _, strand := range st.Root.Strands() {
 		var kept []int
 		for _, name := range strand {
 			if _, ok := apart[name]; !ok {
@@ -238,33 +238,4 @@ func parallelism(b *workflow.Block) int {
 		}
 	}
 	return max(n, 1)
-}
-
-// strands are the series of tasks that run beside each other: each branch's own
-// tasks, and those of every Parallel inside it.
-func strands(b *workflow.Block) [][]string {
-	switch b.Kind {
-	case workflow.BlockTask:
-		return [][]string{{b.Task.Name}}
-	case workflow.BlockSeries:
-		var own []string
-		var inner [][]string
-		for _, c := range b.Children {
-			if c.Kind == workflow.BlockTask {
-				own = append(own, c.Task.Name)
-			} else {
-				inner = append(inner, strands(c)...)
-			}
-		}
-		if own == nil {
-			return inner
-		}
-		return append([][]string{own}, inner...)
-	default:
-		var all [][]string
-		for _, c := range b.Children {
-			all = append(all, strands(c)...)
-		}
-		return all
-	}
 }
