@@ -157,10 +157,12 @@ func isName(s string) bool {
 // Registry holds the gateway's metrics, for who wants to add to them.
 func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }
 
-// Bounds of one connection.
+// Bounds of one connection. Waiting idle, for headers and for the body
+// (bodyPatience) takes equally long: a deadline before the one that the runtime's
+// poller sleeps for would wake it, at each request.
 const (
-	headerPatience = 30 * time.Second
-	idlePatience   = 3 * time.Minute
+	headerPatience = time.Minute
+	idlePatience   = time.Minute
 	maxHeader      = 64 << 10
 )
 
