@@ -1,11 +1,15 @@
 package examples
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/objectstore"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -51,5 +55,31 @@ func TestHelloIsAProject(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHandlers runs test_handlers.py under every interpreter of this machine.
+func TestHandlers(t *testing.T) {
+	interpreters, err := host.Interpreters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(interpreters) == 0 {
+		t.Fatal("no python3 on this machine")
+	}
+	store, err := objectstore.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, python := range interpreters {
+		t.Run(python.Version, func(t *testing.T) {
+			c := exec.CommandContext(t.Context(), python.Path, "-m", "unittest", "test_handlers")
+			c.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "OBJECT_STORE=http://"+store.Addr(), "SIGNATURE=none")
+			out, err := c.CombinedOutput()
+			if err != nil || !bytes.HasSuffix(out, []byte("\nOK\n")) {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

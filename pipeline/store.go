@@ -11,8 +11,8 @@ import (
 )
 
 // ServeStore serves the small object store that the project asks for
-// (workflow.Project.ObjectStore) until the returned function is called. Where the
-// address is in use, it is taken for the store of another chiron, and used.
+// (workflow.Project.ObjectStore) until the returned function is called. Where
+// another chiron serves one at that address, that one is used.
 func ServeStore(ctx context.Context, p *workflow.Project, progress Progress) (end func() error, err error) {
 	nothing := func() error { return nil }
 	if p.ObjectStore == "" {
@@ -20,7 +20,10 @@ func ServeStore(ctx context.Context, p *workflow.Project, progress Progress) (en
 	}
 	store, err := objectstore.Listen(ctx, p.ObjectStore)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		progress.tell(Note{Step: "store", Text: p.ObjectStore + " is in use already: taken for an object store", Passing: true})
+		if other := objectstore.Probe(ctx, p.ObjectStore); other != nil {
+			return nil, fmt.Errorf("serve the object store that the project asks for: %w: end that, or name another port in chiron.yaml (objectStore, and the functions' env)", other)
+		}
+		progress.tell(Note{Step: "store", Text: "another chiron serves one at " + p.ObjectStore + ": used", Passing: true})
 		return nothing, nil
 	}
 	if err != nil {

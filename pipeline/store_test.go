@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chiron-faas/chiron/workflow"
@@ -56,6 +57,17 @@ func TestServeStore(t *testing.T) {
 	if c, err := net.Dial("tcp", address); err == nil {
 		_ = c.Close()
 		t.Error("the store outlives its end")
+	}
+	taken, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The listen queue takes the question's connection; nobody answers it.
+	if _, err := ServeStore(t.Context(), p, nil); err == nil || !strings.Contains(err.Error(), address) {
+		t.Errorf("beside another program: %v", err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
 	}
 	if end, err := ServeStore(t.Context(), &workflow.Project{}, nil); err != nil || end() != nil {
 		t.Errorf("without a store: %v", err)

@@ -17,16 +17,24 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
-	// maxObject bounds an object, maxTotal all of them, bytes; maxObjects their
-	// number.
+	// maxObject bounds an object, maxTotal all of them with their paths, bytes;
+	// maxObjects their number, maxPath the bytes of "/BUCKET/KEY".
 	maxObject  = 16 << 20
 	maxTotal   = 256 << 20
 	maxObjects = 100_000
+	maxPath    = 1024
+	// maxPuts bounds the bodies that are being received, and so the memory that
+	// they take before they are stored; further ones wait.
+	maxPuts = 16
 	// patience bounds the reading of a request and the ends of connections.
 	patience = 30 * time.Second
+	// product is what the Server header says, and what Probe looks for.
+	product = "chiron-objectstore"
 )
 
 // Server is a store that is being served.
@@ -34,6 +42,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{} // closed when the server has ended
+	puts     chan struct{} // holds one for each body that is being received
 
 	mu      sync.RWMutex
 	objects map[string][]byte // by path "/BUCKET/KEY"; guarded by mu
@@ -47,13 +56,36 @@ func Listen(ctx context.Context, address string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	s := &Server{listener: l, served: make(chan struct{}), objects: make(map[string][]byte)}
+	s := &Server{listener: l, served: make(chan struct{}), puts: make(chan struct{}, maxPuts), objects: make(map[string][]byte)}
 	s.http = &http.Server{Handler: s, ReadTimeout: patience, IdleTimeout: patience, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	go func() { // Close waits for it
 		_ = s.http.Serve(l) // ends with Close
 		close(s.served)
 	}()
 	return s, nil
+}
+
+// Probe reports whether the server at a TCP address is one of this package's: nil
+// if so, else what is wrong with it.
+func Probe(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		return fmt.Errorf("object store: %w", err)
+	}
+	// No proxy of the environment's, and no connection that outlives the question.
+	transport := &http.Transport{DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("object store: what listens at %s does not answer as one: %w", address, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.Header.Get("Server") != product {
+		return fmt.Errorf("object store: what listens at %s is another program's", address)
+	}
+	return nil
 }
 
 // Addr is the address that it is served at.
@@ -68,8 +100,14 @@ func (s *Server) Close() error {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", product)
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
+	case len(r.URL.Path) > maxPath:
+		http.Error(w, fmt.Sprintf("a path has at most %d bytes", maxPath), http.StatusRequestURITooLong)
+	case strings.ContainsFunc(r.URL.Path, unicode.IsControl) || !utf8.ValidString(r.URL.Path):
+		// A list has one key a line.
+		http.Error(w, "a path is UTF-8 without control characters", http.StatusBadRequest)
 	case !ok || bucket == "":
 		http.Error(w, "give a path of the form /BUCKET/KEY", http.StatusNotFound)
 	case key == "" && r.Method == http.MethodGet:
@@ -93,6 +131,12 @@ func refuse(w http.ResponseWriter, allow string) {
 }
 
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.puts <- struct{}{}:
+		defer func() { <-s.puts }()
+	case <-r.Context().Done():
+		return
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxObject))
 	var large *http.MaxBytesError
 	switch {
@@ -106,12 +150,16 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, known := s.objects[r.URL.Path]
-	if s.total+int64(len(data)-len(old)) > maxTotal || !known && len(s.objects) == maxObjects {
+	more := int64(len(data) - len(old))
+	if !known {
+		more += int64(len(r.URL.Path))
+	}
+	if s.total+more > maxTotal || !known && len(s.objects) == maxObjects {
 		http.Error(w, "the store is full", http.StatusInsufficientStorage)
 		return
 	}
 	s.objects[r.URL.Path] = data
-	s.total += int64(len(data) - len(old))
+	s.total += more
 	if known {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -143,7 +191,7 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	delete(s.objects, r.URL.Path)
-	s.total -= int64(len(data))
+	s.total -= int64(len(data) + len(r.URL.Path))
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -3,7 +3,10 @@ package objectstore
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +56,10 @@ func TestStore(t *testing.T) {
 		{"GET", "/b", "", 404, "give a path of the form /BUCKET/KEY\n"},
 		{"POST", "/b/k", "x", 405, "method not allowed\n"},
 		{"PUT", "/b/", "x", 405, "method not allowed\n"},
+		{"PUT", "/b/a%0Ab", "x", 400, "a path is UTF-8 without control characters\n"},
+		{"PUT", "/b/%ff", "x", 400, "a path is UTF-8 without control characters\n"},
+		{"PUT", "/b/" + strings.Repeat("k", maxPath), "x", 414, "a path has at most 1024 bytes\n"},
+		{"PUT", "//k", "x", 404, "give a path of the form /BUCKET/KEY\n"},
 	} {
 		if status, answer := call(t, s, c.method, c.path, c.body); status != c.status || answer != c.answer {
 			t.Errorf("%s %s: %d %q, want %d %q", c.method, c.path, status, answer, c.status, c.answer)
@@ -69,12 +76,26 @@ func TestStoreBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.total = maxTotal - 2
+	s.total = maxTotal - 2 - int64(len("/b/k"))
 	if status, _ := call(t, s, "PUT", "/b/k", "abc"); status != http.StatusInsufficientStorage {
 		t.Errorf("a full store answers %d", status)
 	}
 	if status, _ := call(t, s, "PUT", "/b/k", "ab"); status != http.StatusCreated {
 		t.Errorf("the last bytes: %d", status)
+	}
+	if status, _ := call(t, s, "DELETE", "/b/k", ""); status != http.StatusNoContent || s.total != maxTotal-2-int64(len("/b/k")) {
+		t.Errorf("after its deletion: %d, %d bytes", status, s.total)
+	}
+	s.mu.Lock()
+	for n := range maxObjects {
+		s.objects["/c/"+strconv.Itoa(n)] = nil
+	}
+	s.mu.Unlock()
+	if status, _ := call(t, s, "PUT", "/b/k", ""); status != http.StatusInsufficientStorage {
+		t.Errorf("one object too many: %d", status)
+	}
+	if status, _ := call(t, s, "PUT", "/c/1", ""); status != http.StatusNoContent {
+		t.Errorf("an object that is there: %d", status)
 	}
 }
 
@@ -98,7 +119,46 @@ func TestStoreConcurrently(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if s.total != 4*4096 {
-		t.Errorf("total %d, want %d", s.total, 4*4096)
+	if want := int64(4 * (4096 + len("/b/a"))); s.total != want {
+		t.Errorf("total %d, want %d", s.total, want)
 	}
+}
+
+func TestProbe(t *testing.T) {
+	s, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Probe(t.Context(), s.Addr()); err != nil {
+		t.Errorf("a store: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Probe(t.Context(), s.Addr()); err == nil {
+		t.Error("a store that has ended is taken for one")
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	if err := Probe(t.Context(), other.Listener.Addr().String()); err == nil || !strings.Contains(err.Error(), "another program") {
+		t.Errorf("another server: %v", err)
+	}
+	text, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	var talk sync.WaitGroup
+	talk.Go(func() {
+		c, err := text.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, "220 ready\r\n") // a mail server, say
+		_ = c.Close()
+	})
+	if err := Probe(t.Context(), text.Addr().String()); err == nil {
+		t.Error("what does not speak HTTP is taken for a store")
+	}
+	talk.Wait()
 }

@@ -14,11 +14,11 @@ import (
 // outputs of the examples with their sample inputs.
 var outputs = map[string]string{
 	"hello": `{"greeting": "Hello, world!", "from": "your first workflow"}`,
-	"finra-5": `{"valid": false, "value": 96825638.46, "margin_required": 24206409.61,
+	"finra-5": `{"valid": false, "equity": 97124253.04, "margin_required": 24218563.26, "margin_balance": 72905689.78,
 		"violations": {"lastprice": [24], "side": [8], "tradedate": [15, 17, 43, 70, 78, 80, 107], "volume": [78]}}`,
-	"slapp": `{"factorial": 4000, "fibonacci": 21, "digits": 700, "iterations": 20000, "disk_bytes": 1048576, "network_bytes": 65536,
-		"first": [{"bytes": 524288}, {"bits": 42100}, {"bytes": 1048576, "crc32": 80798773}, {"fibonacci": 10946}],
-		"second": [{"bytes": 524288}, {"last": "9689258923"}, {"key": "e78908dbf2932fb880cae42c591d68c901ce2d1f115619c6be2f181a0a6fd542"}]}`,
+	"slapp": `{"factorial": 4000, "fibonacci": 21, "digits": 700, "iterations": 20000, "disk_bytes": 1048576, "network_bytes": 262144,
+		"first": [{"bytes": 2097152}, {"bits": 42100}, {"bytes": 1048576, "crc32": 80798773}, {"fibonacci": 10946}],
+		"second": [{"bytes": 2097152}, {"last": "9689258923"}, {"key": "e78908dbf2932fb880cae42c591d68c901ce2d1f115619c6be2f181a0a6fd542"}]}`,
 }
 
 // example copies an example, its object store to a free port.

@@ -1,16 +1,26 @@
-"""Puts the rules' answers together and checks the maintenance margin.
+"""Puts the rules' answers together and draws the margin balance.
 
-Its input is the list of the five rules' outputs.
+FINRA rule 4210 asks for a maintenance margin of a quarter of what is held long
+and three tenths of what is sold short. What the account is worth beyond that is
+its margin balance; below zero it is a margin call.
 """
 
-MAINTENANCE = 0.25
+LONG = 0.25
+SHORT = 0.30
 
 
 def handler(event, context):
-    rules = {answer["rule"]: answer for answer in event}
+    rules = {answer["rule"]: answer for answer in event["rules"]}
     violations = {
         name: answer["violations"] for name, answer in sorted(rules.items()) if answer["violations"]
     }
-    value = rules["marketdata"]["value"]
-    required = round(abs(value) * MAINTENANCE, 2)
-    return {"valid": not violations, "violations": violations, "value": value, "margin_required": required}
+    long, short = rules["marketdata"]["long"], rules["marketdata"]["short"]
+    equity = event["cash"] + long - short
+    required = LONG * long + SHORT * short
+    return {
+        "valid": not violations,
+        "violations": violations,
+        "equity": round(equity, 2),
+        "margin_required": round(required, 2),
+        "margin_balance": round(equity - required, 2),
+    }

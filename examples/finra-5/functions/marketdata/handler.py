@@ -4,6 +4,7 @@ import csv
 import pathlib
 
 MARKET = pathlib.Path(__file__).with_name("market.csv")
+SIGNS = {"BUY": 1, "SELL": -1, "SHORT": -1, "SHORT_EXEMPT": -1}
 
 
 def handler(event, context):
@@ -15,15 +16,17 @@ def handler(event, context):
             high[symbol] = max(high.get(symbol, close), close)
             low[symbol] = min(low.get(symbol, close), close)
     unknown = [trade["id"] for trade in event["trades"] if trade["symbol"] not in last]
-    value = sum(
-        trade["quantity"] * last[trade["symbol"]] * (1 if trade["side"] == "BUY" else -1)
-        for trade in event["trades"]
-        if trade["id"] not in unknown
-    )
+    held = {}
+    for trade in event["trades"]:
+        if trade["symbol"] in last:
+            signed = SIGNS.get(trade["side"], 0) * trade["quantity"]
+            held[trade["symbol"]] = held.get(trade["symbol"], 0) + signed
+    values = {symbol: quantity * last[symbol] for symbol, quantity in held.items()}
     return {
         "rule": "marketdata",
         "violations": unknown,
-        "value": round(value, 2),
+        "long": round(sum(value for value in values.values() if value > 0), 2),
+        "short": round(-sum(value for value in values.values() if value < 0), 2),
         "prices": {
             symbol: {"last": last[symbol], "high": high[symbol], "low": low[symbol]}
             for symbol in sorted(last)
