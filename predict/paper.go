@@ -2,11 +2,9 @@ package predict
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
-	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -68,7 +66,7 @@ func (p *Predictor) paperWrap(s *stage, w int) (t int64, used bool) {
 			continue
 		}
 		processes++
-		exec := p.paperThreads(tasks, p.sim.processes[i].interval)
+		exec := p.paperExec(tasks, p.sim.processes[i].interval)
 		if p.sim.processes[i].mode == plan.Fork {
 			exec += forked*int64(c.Block) + int64(c.Startup)
 			forked++
@@ -78,93 +76,19 @@ func (p *Predictor) paperWrap(s *stage, w int) (t int64, used bool) {
 	return slowest + max(0, processes-1)*int64(c.IPC), processes > 0
 }
 
-// paperThread is a thread of Algorithm 1.
-type paperThread struct {
-	periods []period
-	left    int64 // of the first period
-	cpu     int64 // time on the CPU so far
-	wakes   int64 // when its block ends; 0: it is runnable
-}
-
-// paperThreads is Algorithm 1: the time that the threads of one process take.
-// The main thread, which starts another every ThreadStart of its own CPU time,
-// is one of them. The holder of the lock runs until its interval ends or it
-// blocks; the next is the runnable thread with the least CPU time, the earlier
-// one of equals.
-func (p *Predictor) paperThreads(tasks []int, interval int64) int64 {
-	start := int64(p.calibration.ThreadStart)
-	var threads []*paperThread
-	now := int64(0)
-	launch := func(task int) {
-		if periods := p.tasks[task].periods; len(periods) > 0 {
-			t := &paperThread{periods: periods}
-			t.begin(now)
-			threads = append(threads, t)
+// paperExec is T_exec of equation 4. A task that has its process for itself is
+// run by the main thread: nothing is simulated.
+func (p *Predictor) paperExec(tasks []int, interval int64) int64 {
+	if len(tasks) == 1 {
+		var alone int64
+		for _, one := range p.tasks[tasks[0]].periods {
+			alone += one.work
 		}
+		return alone
 	}
-	waiting := tasks
-	var launcher *paperThread
-	if start > 0 {
-		launcher = &paperThread{periods: []period{{class: profile.CPU, work: int64(len(tasks)) * start}}, left: int64(len(tasks)) * start}
-		threads = append(threads, launcher)
-	} else {
-		for _, t := range tasks {
-			launch(t)
-		}
-		waiting = nil
+	behaviours := make([][]period, len(tasks))
+	for i, t := range tasks {
+		behaviours[i] = p.tasks[t].periods
 	}
-	for len(threads) > 0 {
-		f := nextThread(threads, now)
-		if f == nil { // all are blocked: until the first wakes
-			now = slices.MinFunc(threads, func(a, b *paperThread) int { return int(min(1, max(-1, a.wakes-b.wakes))) }).wakes
-			continue
-		}
-		if f.periods[0].class == profile.Block { // and it is over
-			threads = f.finish(threads, now)
-			continue
-		}
-		run := min(f.left, interval)
-		now += run
-		f.left -= run
-		f.cpu += run
-		if f == launcher {
-			for len(waiting) > 0 && f.cpu >= int64(len(tasks)-len(waiting)+1)*start {
-				launch(waiting[0])
-				waiting = waiting[1:]
-			}
-		}
-		if f.left == 0 {
-			threads = f.finish(threads, now)
-		}
-	}
-	return now
-}
-
-// nextThread selects who holds the lock next; nil where all are blocked.
-func nextThread(threads []*paperThread, now int64) *paperThread {
-	var best *paperThread
-	for _, t := range threads {
-		if t.wakes <= now && (best == nil || t.cpu < best.cpu) {
-			best = t
-		}
-	}
-	return best
-}
-
-// begin begins the thread's first period.
-func (t *paperThread) begin(now int64) {
-	t.left, t.wakes = t.periods[0].work, 0
-	if t.periods[0].class == profile.Block {
-		t.wakes = now + t.left
-	}
-}
-
-// finish ends a thread's first period, and with the last one the thread.
-func (t *paperThread) finish(threads []*paperThread, now int64) []*paperThread {
-	t.periods = t.periods[1:]
-	if len(t.periods) == 0 {
-		return slices.DeleteFunc(threads, func(other *paperThread) bool { return other == t })
-	}
-	t.begin(now)
-	return threads
+	return algorithm1{interval: interval, start: int64(p.calibration.ThreadStart)}.exec(behaviours)
 }

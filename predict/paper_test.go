@@ -79,8 +79,6 @@ func TestSimulationReducesToThePaper(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A single thread is started by nobody.
-		p.calibration.ThreadStart = 0
 		pl := predicttest.Arrange(t, text)
 		simulated, err := p.Latency(pl)
 		if err != nil {
