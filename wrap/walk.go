@@ -81,7 +81,11 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 		})
 	}
 	if err != nil {
-		a.logFailure(w.r, pl.function, err)
+		// A forked child that was killed because its stage had failed already
+		// did nothing wrong.
+		if p.pool != nil || ctx.Err() == nil || !isExit(err) {
+			a.logFailure(w.r, pl.function, err)
+		}
 		return host.Reply{}, taskFailure(pl.function, timeout, err)
 	}
 	return r, nil

@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +92,7 @@ func logText(s style, l deploy.LogLine) string {
 	if l.Function != "" {
 		who += "/" + l.Function
 	}
-	text := l.Text
+	text := printable(l.Text)
 	if l.Level == "ERROR" || l.Stream == "stderr" {
 		text = s.bad(text)
 	}
@@ -96,4 +100,26 @@ func logText(s style, l deploy.LogLine) string {
 		text += " " + s.dim(string(l.Attrs))
 	}
 	return s.dim(l.Time.Local().Format("15:04:05.000")) + " " + s.accent(who) + " " + text
+}
+
+// printable shows control characters as Go writes them, tabs aside: what a function
+// prints must not move a terminal's cursor or forge its lines.
+func printable(text string) string {
+	control := func(r rune) bool { return r != '\t' && unicode.IsControl(r) || r == utf8.RuneError }
+	if !strings.ContainsFunc(text, control) {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		switch {
+		case control(r):
+			quoted := strconv.Quote(text[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteString(text[:n])
+		}
+		text = text[n:]
+	}
+	return b.String()
 }

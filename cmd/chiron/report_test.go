@@ -241,6 +241,7 @@ func TestLogText(t *testing.T) {
 	}{
 		{deploy.LogLine{Time: at, Wrap: "wrap-1", Function: "volume", Stream: "stdout", Text: "hi"}, "12:00:00.005 wrap-1/volume hi"},
 		{deploy.LogLine{Time: at, Wrap: "wrap-2", Level: "INFO", Text: "serving", Attrs: json.RawMessage(`{"pid":7}`)}, `12:00:00.005 wrap-2 serving {"pid":7}`},
+		{deploy.LogLine{Time: at, Wrap: "w", Function: "f", Stream: "stdout", Text: "\x1b[2J\rwrap-1\ta\\b é\u009b\xff\x00"}, `12:00:00.005 w/f \x1b[2J\rwrap-1` + "\t" + `a\b é\u009b\xff\x00`},
 	} {
 		if got := logText(style{}, c.line); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
