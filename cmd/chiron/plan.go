@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/pipeline"
@@ -38,8 +41,13 @@ objective; the best one found is written nevertheless.`,
 			if err := a.report(r, textPlan(prepared, explain, pipeline.FilesOf(o.Project).Plan)); err != nil {
 				return err
 			}
-			if !prepared.Planned.Met {
-				return errSaid
+			if made := prepared.Planned; !made.Met {
+				which := "no plan meets the SLO of %v: the best one is"
+				if made.Search == nil {
+					which = "the plan misses the SLO of %v: it is"
+				}
+				return fmt.Errorf(which+" predicted to take %v; ask for a longer --slo, or speed up what its timeline shows",
+					time.Duration(made.Objective.Latency), made.Prediction.Latency.Round(10*time.Microsecond))
 			}
 			return nil
 		},

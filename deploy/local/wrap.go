@@ -26,8 +26,10 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second
 	wellAfter    = 30 * time.Second
-	// readyEvery is how often a starting wrap is asked whether it is ready.
-	readyEvery = 5 * time.Millisecond
+	// readyEvery is how often a starting wrap is asked whether it is ready; one
+	// that takes long is asked ever less often, down to readySeldom.
+	readyEvery  = 5 * time.Millisecond
+	readySeldom = 100 * time.Millisecond
 	// lastOutput is how long output is read that outlives the agent.
 	lastOutput = time.Second
 )
@@ -238,7 +240,8 @@ func (w *wrap) await(ctx context.Context, a *agent) error {
 	o := w.keeper.target.options
 	deadline := time.NewTimer(o.StartTimeout)
 	defer deadline.Stop()
-	tick := time.NewTicker(readyEvery)
+	started := time.Now()
+	tick := time.NewTimer(readyEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -247,11 +250,12 @@ func (w *wrap) await(ctx context.Context, a *agent) error {
 		case <-a.exited:
 			return &deploy.StartError{Wrap: w.name, Message: w.lastWord(a)}
 		case <-deadline.C:
-			return &deploy.StartError{Wrap: w.name, Message: fmt.Sprintf("it was not ready after %v", o.StartTimeout)}
+			return &deploy.StartError{Wrap: w.name, Message: fmt.Sprintf("it was not ready after %v: a function takes too long to import, or waits for something while it does", o.StartTimeout)}
 		case <-tick.C:
 			if w.ready(ctx) {
 				return nil
 			}
+			tick.Reset(min(max(readyEvery, time.Since(started)/20), readySeldom))
 		}
 	}
 }

@@ -17,6 +17,8 @@ const (
 	DefaultRuns = 20
 	// DefaultBudget of one function's calls.
 	DefaultBudget = 10 * time.Second
+	// DefaultImportTimeout of one function.
+	DefaultImportTimeout = time.Minute
 	// TargetError is how well the mean has to be known, 95 % confidence.
 	TargetError = 0.02
 	// maxRunsFactor times Runs is where the runs end, however uncertain the
@@ -42,6 +44,9 @@ type Options struct {
 	// Budget bounds the time of one function's calls; 0: DefaultBudget. The
 	// cold call, and three runs of each kind, are made in any case.
 	Budget time.Duration
+	// ImportTimeout bounds the time that a function takes to import;
+	// 0: DefaultImportTimeout.
+	ImportTimeout time.Duration
 	// Tracer by name; empty: the best that this machine permits, and a lesser
 	// one for a function that it cannot cut.
 	Tracer string
@@ -95,6 +100,9 @@ func (o *Options) check() error {
 	}
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
+	}
+	if o.ImportTimeout <= 0 {
+		o.ImportTimeout = DefaultImportTimeout
 	}
 	if o.Budget < 0 {
 		return fmt.Errorf("profile: a budget of %v is none: give each function some seconds", o.Budget)

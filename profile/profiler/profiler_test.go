@@ -221,13 +221,14 @@ func TestRunNamesWhatFailed(t *testing.T) {
 		"imports":       {"import no_such_module\n", []string{"does not import", "no_such_module"}},
 		"hangs":         {"import time\ndef handle(req):\n    time.sleep(60)\n", []string{"ran past its timeout of 300ms"}},
 		"fails later":   {"n = 0\ndef handle(req):\n    global n\n    n += 1\n    assert n < 5\n    return req\n", []string{"AssertionError", "second.py:5"}},
+		"never imports": {"import time\ntime.sleep(60)\n", []string{"did not import within 3s", "top level of second.py"}},
 		"not there":     {"", []string{"second.py"}},
 		"fails at once": {"def handle(req):\n    return undefined_name\n", []string{"NameError", "second.py:2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			project := newProject(t, chain("Second"), map[string]string{"second": test.code})
 			project.Functions["second"].Timeout = 300 * ms
-			_, err := Run(t.Context(), Options{Project: project, Tracer: portable.Name, Runs: MinRuns})
+			_, err := Run(t.Context(), Options{Project: project, Tracer: portable.Name, Runs: MinRuns, ImportTimeout: 3 * time.Second})
 			var failed *Error
 			if !errors.As(err, &failed) {
 				t.Fatalf("got %v, want an *Error", err)
