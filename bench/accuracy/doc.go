@@ -1,16 +1,14 @@
-// Package accuracy measures how far predictions are from what happens: it
-// serves a workflow under every deployment model and under searched plans, all
-// at the same time, sends each of them requests in turn, and holds the latencies
-// against the predictions made from this session's profile and calibration.
+// Package accuracy holds predictions against measurements: each workflow is
+// served under every deployment model, under searched plans, and under a sample
+// of all placements that there are, in two process modes and on one and two CPUs.
 //
-// The functions are profiled twice, before and after the requests, and a
-// prediction is the mean of both: a virtual machine's speed may be another a
-// minute later, and that is no fault of the model. How far the two profiles are
-// apart is in the report (Workflow.Drift).
+// Machines drift, by a fifth and more within minutes, so what is compared is
+// measured side by side: a batch of placements is up at the same time and takes
+// turns, each function is profiled before and after the batch, the machine's
+// constants are measured every few minutes, and a prediction is the mean of those
+// from either side.
 //
-// Two yardsticks stand beside the predictions, made from the same profile: the
-// longest function of every stage, added up, and the sum of all functions.
-// Neither knows anything of placement.
-//
-// It is the experiment behind "chiron bench accuracy".
+// Everything that is measured goes to a file as it comes (archive.go), and
+// predictions are made when it is reported: so a run can be interrupted and go
+// on, and a changed model be held against measurements of before.
 package accuracy

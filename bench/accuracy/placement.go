@@ -3,46 +3,35 @@ package accuracy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/plan/pgp"
-	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/workflow"
 )
 
-// placement is a plan that is served and measured.
-type placement struct {
-	name string
-	plan *plan.Plan
-	// latencies of the requests, by round: the mean of the round's, ns.
-	latencies []float64
-	// all of the timed requests.
-	all []time.Duration
-}
-
-// placements are the deployment models' plans and the searched ones: for the
+// models are the deployment models' placements and the searched ones: for the
 // project's objective, and the fastest. A plan that two of them make is measured
-// once, under both names.
-func (e *experiment) placements(ctx context.Context, p *profile.Profile) ([]*placement, []string, error) {
-	var all []*placement
+// once, under both names. The notes name models that cannot run the workflow.
+func (s *session) models(ctx context.Context, project *workflow.Project, p *profile.Profile) ([]*Placement, []string, error) {
+	cpus := len(s.cpus)
+	var all []*Placement
 	var notes []string
 	add := func(name string, pl *plan.Plan) {
 		for _, known := range all {
-			if alike(known.plan, pl) {
-				known.name += " = " + name
+			if alike(known.Plan, pl) {
+				known.Model += " = " + name
 				return
 			}
 		}
-		all = append(all, &placement{name: name, plan: pl})
+		all = append(all, &Placement{ID: placementID(pl, cpus), Model: name, CPUs: cpus, Plan: pl})
 	}
 	for _, m := range model.All() {
 		pl, err := model.Build(m, model.Input{
-			Workflow: e.project.Name, Definition: e.project.Definition, Functions: e.project.Functions, Profile: p,
+			Workflow: project.Name, Definition: project.Definition, Functions: project.Functions, Profile: p,
 		})
 		if errors.Is(err, model.ErrConflict) {
 			notes = append(notes, err.Error())
@@ -56,11 +45,11 @@ func (e *experiment) placements(ctx context.Context, p *profile.Profile) ([]*pla
 	objectives := []struct {
 		name string
 		slo  time.Duration
-	}{{pgp.Name, e.project.SLO.Latency}, {pgp.Name + " fastest", 1}}
+	}{{pgp.Name, project.SLO.Latency}, {pgp.Name + " fastest", 1}}
 	for _, o := range objectives {
 		found, err := pgp.Search(ctx, pgp.Problem{
-			Workflow: e.project.Name, Definition: e.project.Definition, Functions: e.project.Functions,
-			Profile: p, Calibration: e.calibration, SLO: o.slo, CPUs: e.cpus,
+			Workflow: project.Name, Definition: project.Definition, Functions: project.Functions,
+			Profile: p, Calibration: s.archive.calibrations[len(s.archive.calibrations)-1], SLO: o.slo, CPUs: cpus,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -78,37 +67,9 @@ func alike(a, b *plan.Plan) bool {
 	return x.Digest() == y.Digest()
 }
 
-// row predicts a placement from both profiles and holds it against what was
-// measured.
-func (e *experiment) row(p *placement, before, after *profile.Profile) (*Row, error) {
-	row := &Row{Model: p.name, Wraps: len(p.plan.Wraps), CPUs: p.plan.CPUs()}
-	for _, w := range p.plan.Wraps {
-		row.Processes += len(w.Processes)
-	}
-	for _, measured := range []*profile.Profile{before, after} {
-		predictor, err := predict.New(e.project.Definition, measured, e.calibration, predict.Options{CPUs: e.cpus})
-		if err != nil {
-			return nil, err
-		}
-		latency, err := predictor.Latency(p.plan)
-		if err != nil {
-			return nil, err
-		}
-		row.Predicted += latency / 2
-		longest, sum := e.naive(measured)
-		row.Longest += longest / 2
-		row.Sum += sum / 2
-	}
-	stat := profile.NewStat(p.all)
-	row.Requests = len(p.all)
-	row.Measured = time.Duration(midmean(p.latencies))
-	row.P50, row.P99 = stat.P50, stat.P99
-	return row, nil
-}
-
 // naive adds up the longest function of every stage, and all functions.
-func (e *experiment) naive(p *profile.Profile) (longest, sum time.Duration) {
-	for _, s := range e.project.Definition.Stages() {
+func naive(d *workflow.Definition, p *profile.Profile) (longest, sum time.Duration) {
+	for _, s := range d.Stages() {
 		var most time.Duration
 		for _, t := range s.Root.Tasks() {
 			if f, ok := p.Task(t.Name); ok {
@@ -150,15 +111,4 @@ func midmean(values []float64) float64 {
 		sum += v
 	}
 	return sum / float64(len(sorted)-2*cut)
-}
-
-// label makes a deployment's name of the i-th placement: a DNS label.
-func label(i int, name string) string {
-	short := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(name))
-	return strings.TrimRight(fmt.Sprintf("p%d-%.20s", i, short), "-")
 }

@@ -1,10 +1,7 @@
 package accuracy
 
 import (
-	"cmp"
-	"encoding/csv"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -16,8 +13,11 @@ import (
 
 // Report is the experiment's result.
 type Report struct {
-	Machine     profile.Machine      `json:"machine"`
-	Created     time.Time            `json:"created"`
+	Machine profile.Machine `json:"machine"`
+	Created time.Time       `json:"created"`
+	Seed    int64           `json:"seed"`
+	Sample  int             `json:"sample"`
+	// Calibration is the last of the run's.
 	Calibration *predict.Calibration `json:"calibration"`
 	Workflows   []Workflow           `json:"workflows"`
 	// Notes are what a reader must know, one line each.
@@ -28,37 +28,83 @@ type Report struct {
 type Workflow struct {
 	Name string `json:"name"`
 	Rows []Row  `json:"rows"`
+	// Pending placements are not measured yet.
+	Pending int `json:"pending"`
 	// Drift is by which part the functions together had become slower, alone, at
-	// the experiment's end. Errors of that size are not the model's.
+	// the experiment's end.
 	Drift float64 `json:"drift"`
 	// Others is the part of the machine's CPUs that other programs used while the
 	// placements were measured. What they take is missing to those placements
 	// that use many CPUs, and no prediction knows of it.
 	Others float64 `json:"others"`
-	// Notes name the models that cannot run the workflow, and why.
+	// Notes name the models that cannot run the workflow and placements that
+	// failed, and why.
 	Notes []string `json:"notes,omitempty"`
 }
 
 // Row is one placement, predicted and measured. Durations are nanoseconds in
 // JSON.
 type Row struct {
-	// Model that made the plan, or all that made the same one.
-	Model     string `json:"model"`
-	Wraps     int    `json:"wraps"`
-	Processes int    `json:"processes"`
-	CPUs      int    `json:"cpus"`
-	Requests  int    `json:"requests"`
+	// ID of the placement; Model that made it, empty for one of all; Name says
+	// what is where.
+	ID    string `json:"id"`
+	Model string `json:"model,omitempty"`
+	Name  string `json:"name"`
+	// Mode of its processes, empty where a model chose it.
+	Mode string `json:"mode,omitempty"`
+	// CPUs that it ran on.
+	CPUs      int `json:"cpus"`
+	Wraps     int `json:"wraps"`
+	Processes int `json:"processes"`
+	// SwitchInterval of its first process; 0: the interpreter's own.
+	SwitchInterval time.Duration `json:"switch_interval_ns,omitempty"`
+	Requests       int           `json:"requests"`
 
 	Predicted time.Duration `json:"predicted_ns"`
-	// Measured is the mean of the middle half of the rounds.
+	// Measured is the mean of the middle half of the requests.
 	Measured time.Duration `json:"measured_ns"`
+	Mean     time.Duration `json:"mean_ns"`
+	StdDev   time.Duration `json:"stddev_ns"`
 	P50      time.Duration `json:"p50_ns"`
+	P90      time.Duration `json:"p90_ns"`
 	P99      time.Duration `json:"p99_ns"`
-	// Longest adds up every stage's longest function, Sum all functions: the
-	// yardsticks.
+	// Others as Workflow has it, while this placement was measured.
+	Others float64 `json:"others"`
+	// Longest adds up every stage's longest function, Sum all functions; Paper
+	// is the paper's own model: the yardsticks. 0: not known.
 	Longest time.Duration `json:"longest_ns"`
 	Sum     time.Duration `json:"sum_ns"`
+	Paper   time.Duration `json:"paper_ns"`
+	// Learned are the predictions of learned models, where they were not trained
+	// with this placement.
+	Learned map[string]time.Duration `json:"learned_ns,omitempty"`
 }
+
+// newRow is a placement's without predictions.
+func newRow(p *Placement, m *measurement) *Row {
+	row := &Row{
+		ID: p.ID, Model: p.Model, Name: p.name(), Mode: p.Mode, CPUs: p.CPUs, Wraps: len(p.Plan.Wraps),
+		SwitchInterval: p.Plan.Wraps[0].Processes[0].SwitchInterval, Others: m.Others,
+	}
+	for _, w := range p.Plan.Wraps {
+		row.Processes += len(w.Processes)
+	}
+	all := slices.Concat(m.Latencies...)
+	values := make([]float64, len(all))
+	for i, d := range all {
+		values[i] = float64(d)
+	}
+	stat := profile.NewStat(all)
+	row.Requests, row.Measured = len(all), time.Duration(midmean(values))
+	row.Mean, row.StdDev, row.P50, row.P99 = stat.Mean, stat.StdDev, stat.P50, stat.P99
+	if sorted := slices.Sorted(slices.Values(all)); len(sorted) > 0 {
+		row.P90 = sorted[nearestRank(90, len(sorted))]
+	}
+	return row
+}
+
+// nearestRank is the index of a percentile of n sorted values.
+func nearestRank(percent, n int) int { return (percent*n+99)/100 - 1 }
 
 // Error of the prediction, as a part of the measurement; positive where it is
 // too long.
@@ -77,95 +123,139 @@ type Summary struct {
 	Bias float64 `json:"bias"`
 	P95  float64 `json:"p95_absolute_error"`
 	// Worst error, signed, and its placement.
-	Worst      float64 `json:"worst_error"`
-	WorstModel string  `json:"worst_model"`
+	Worst          float64 `json:"worst_error"`
+	WorstPlacement string  `json:"worst_placement"`
 }
 
-// Summary of a workflow's predictions.
-func (w *Workflow) Summary() Summary {
-	return w.summary(func(r Row) time.Duration { return r.Predicted })
+// predictor names a model and tells its prediction of a row; 0: it has none.
+type predictor struct {
+	name    string
+	latency func(Row) time.Duration
 }
 
-// Yardsticks sums up what the yardsticks predicted.
-func (w *Workflow) Yardsticks() (longest, sum Summary) {
-	return w.summary(func(r Row) time.Duration { return r.Longest }), w.summary(func(r Row) time.Duration { return r.Sum })
+// own is this program's.
+func own() predictor {
+	return predictor{"chiron", func(r Row) time.Duration { return r.Predicted }}
 }
 
-func (w *Workflow) summary(predicted func(Row) time.Duration) Summary {
-	s := Summary{Placements: len(w.Rows)}
-	if len(w.Rows) == 0 {
-		return s
+// yardsticks are what it is held against: those that have a prediction.
+func yardsticks(rows []Row) []predictor {
+	all := []predictor{
+		{"the paper's model", func(r Row) time.Duration { return r.Paper }},
+		{"longest of each stage", func(r Row) time.Duration { return r.Longest }},
+		{"sum of all functions", func(r Row) time.Duration { return r.Sum }},
 	}
-	absolute := make([]float64, len(w.Rows))
-	for i, r := range w.Rows {
-		e := off(predicted(r), r.Measured)
-		absolute[i] = math.Abs(e)
-		s.Bias += e / float64(len(w.Rows))
-		s.Mean += absolute[i] / float64(len(w.Rows))
-		if absolute[i] > math.Abs(s.Worst) || s.WorstModel == "" {
-			s.Worst, s.WorstModel = e, r.Model
+	names := make(map[string]bool)
+	for _, r := range rows {
+		for name := range r.Learned {
+			names[name] = true
 		}
 	}
+	for _, name := range sortedKeys(names) {
+		all = append(all, predictor{name, func(r Row) time.Duration { return r.Learned[name] }})
+	}
+	return slices.DeleteFunc(all, func(p predictor) bool {
+		return !slices.ContainsFunc(rows, func(r Row) bool { return p.latency(r) > 0 })
+	})
+}
+
+// summarise sums up a model's predictions of those rows that it has one of.
+func summarise(rows []Row, p predictor) Summary {
+	var s Summary
+	var absolute []float64
+	for _, r := range rows {
+		predicted := p.latency(r)
+		if predicted <= 0 {
+			continue
+		}
+		e := off(predicted, r.Measured)
+		absolute = append(absolute, math.Abs(e))
+		s.Bias += e
+		s.Mean += math.Abs(e)
+		if math.Abs(e) > math.Abs(s.Worst) || s.WorstPlacement == "" {
+			s.Worst, s.WorstPlacement = e, r.Name
+		}
+	}
+	n := len(absolute)
+	if n == 0 {
+		return s
+	}
+	s.Placements, s.Bias, s.Mean = n, s.Bias/float64(n), s.Mean/float64(n)
 	slices.Sort(absolute)
-	s.Median = (absolute[(len(absolute)-1)/2] + absolute[len(absolute)/2]) / 2
-	s.P95 = absolute[(95*len(absolute)+99)/100-1] // nearest rank
+	s.Median = (absolute[(n-1)/2] + absolute[n/2]) / 2
+	s.P95 = absolute[nearestRank(95, n)]
 	return s
 }
 
-// WriteTable writes the report as text of at most 100 columns.
-func (r *Report) WriteTable(out io.Writer) error {
-	var failed error
-	print := func(format string, args ...any) {
-		if _, err := fmt.Fprintf(out, format, args...); err != nil && failed == nil {
-			failed = err
-		}
-	}
+// Summary of a workflow's predictions.
+func (w *Workflow) Summary() Summary { return summarise(w.Rows, own()) }
+
+// Summary of all workflows' predictions, each placement counted once. What is
+// measured for the switch interval alone is not in it.
+func (r *Report) Summary() Summary { return summarise(r.rows(), own()) }
+
+// rows of all workflows but those for the switch interval.
+func (r *Report) rows() []Row {
+	var all []Row
 	for i := range r.Workflows {
-		w := &r.Workflows[i]
-		if i > 0 {
-			print("\n")
-		}
-		print("%s\n", w.Name)
-		print("  %-38s %5s %5s %4s  %10s %10s %8s\n", "model", "wraps", "proc.", "CPUs", "predicted", "measured", "error")
-		rows := slices.SortedStableFunc(slices.Values(w.Rows), func(a, b Row) int { return cmp.Compare(a.Measured, b.Measured) })
-		for _, row := range rows {
-			print("  %-38.38s %5d %5d %4d  %7.2f ms %7.2f ms %+6.1f %%\n",
-				row.Model, row.Wraps, row.Processes, row.CPUs, ms(row.Predicted), ms(row.Measured), 100*row.Error())
-		}
-		s := w.Summary()
-		longest, sum := w.Yardsticks()
-		print("  mean error %.1f %%, median %.1f %%, bias %+.1f %%, worst %+.1f %% (%s)\n", 100*s.Mean, 100*s.Median, 100*s.Bias, 100*s.Worst, s.WorstModel)
-		print("  yardsticks' mean error: longest of each stage %.1f %%, sum of all %.1f %%\n", 100*longest.Mean, 100*sum.Mean)
-		print("  functions alone: %+.1f %% from beginning to end; other programs used %.0f %% of the CPUs\n", 100*w.Drift, 100*w.Others)
-		for _, n := range w.Notes {
-			print("  not measured: %s\n", n)
+		if !r.Workflows[i].switching() {
+			all = append(all, r.Workflows[i].Rows...)
 		}
 	}
-	for _, n := range r.Notes {
-		print("note: %s\n", n)
-	}
-	return failed
+	return all
 }
 
-// WriteCSV writes a line for each placement; times in milliseconds.
-func (r *Report) WriteCSV(out io.Writer) error {
-	w := csv.NewWriter(out)
-	if err := w.Write([]string{"workflow", "model", "wraps", "processes", "cpus", "requests", "predicted_ms", "measured_ms", "p50_ms", "p99_ms", "longest_ms", "sum_ms", "error"}); err != nil {
-		return err
-	}
-	for i := range r.Workflows {
-		for _, row := range r.Workflows[i].Rows {
-			record := []string{r.Workflows[i].Name, row.Model, strconv.Itoa(row.Wraps), strconv.Itoa(row.Processes), strconv.Itoa(row.CPUs), strconv.Itoa(row.Requests)}
-			for _, d := range []time.Duration{row.Predicted, row.Measured, row.P50, row.P99, row.Longest, row.Sum} {
-				record = append(record, strconv.FormatFloat(ms(d), 'f', 3, 64))
-			}
-			if err := w.Write(append(record, strconv.FormatFloat(row.Error(), 'f', 4, 64))); err != nil {
-				return err
-			}
+// switching says whether the workflow's placements differ in their switch
+// interval.
+func (w *Workflow) switching() bool {
+	return slices.ContainsFunc(w.Rows, func(r Row) bool { return r.SwitchInterval != 0 })
+}
+
+// group is a part of the rows.
+type group struct {
+	name string
+	rows []Row
+}
+
+// groups cuts rows by a property, sorted by its value.
+func groups(rows []Row, of func(Row) string) []group {
+	var all []group
+	for _, r := range rows {
+		name := of(r)
+		i, found := slices.BinarySearchFunc(all, name, func(g group, name string) int { return compareNumbers(g.name, name) })
+		if !found {
+			all = slices.Insert(all, i, group{name: name})
 		}
+		all[i].rows = append(all[i].rows, r)
 	}
-	w.Flush()
-	return w.Error()
+	return all
+}
+
+// cuts are the properties that the report tells apart.
+func cuts() []struct {
+	title string
+	of    func(Row) string
+} {
+	return []struct {
+		title string
+		of    func(Row) string
+	}{
+		{"mode", func(r Row) string {
+			if r.Mode == "" {
+				return "models"
+			}
+			return r.Mode
+		}},
+		{"CPUs", func(r Row) string { return strconv.Itoa(r.CPUs) }},
+		{"wraps", func(r Row) string { return strconv.Itoa(r.Wraps) }},
+		{"processes", func(r Row) string { return strconv.Itoa(r.Processes) }},
+		{"both", func(r Row) string {
+			if r.Mode == "" {
+				return fmt.Sprintf("models, %d", r.CPUs)
+			}
+			return fmt.Sprintf("%s, %d", r.Mode, r.CPUs)
+		}},
+	}
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

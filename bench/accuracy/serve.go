@@ -8,74 +8,146 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/local"
 )
 
 const (
 	// requestsPerRound are timed; one that is not goes before them, since the
 	// placement's processes have slept while the others had their turn.
-	requestsPerRound = 2
-	// warmRounds come before those that count.
-	warmRounds = 3
+	requestsPerRound = 6
+	// warmUps come before the first round.
+	warmUps = 3
 	// maxAnswer bounds a response, bytes.
 	maxAnswer = 64 << 20
 )
 
-// serve brings all placements up, measures them, and takes them down. It returns
-// which part of the machine other programs used meanwhile.
-func (e *experiment) serve(ctx context.Context, placements []*placement) (disturbed float64, err error) {
-	var up []deploy.Running
-	var clients []*http.Client
-	defer func() {
-		for i, r := range up {
-			clients[i].CloseIdleConnections()
-			// Also where ctx has ended: nothing may run on.
-			err = errors.Join(err, r.Down(context.WithoutCancel(ctx)))
-		}
-	}()
-	for i, p := range placements {
-		e.Progress(Step{Workflow: e.project.Name, What: "deploy", Done: i, Of: len(placements)})
-		name := label(i, p.name)
-		bundles, err := bundle.Build(ctx, bundle.Options{Project: e.project, Plan: p.plan, OutDir: filepath.Join(e.dir, name)})
-		if err != nil {
-			return 0, fmt.Errorf("model %s: %w", p.name, err)
-		}
-		running, err := e.target.Up(ctx, deploy.Deployment{Name: name, Plan: p.plan, Bundles: bundles})
-		if err != nil {
-			return 0, fmt.Errorf("model %s: %w", p.name, err)
-		}
-		up = append(up, running)
-		clients = append(clients, clientOf(running.Workflow()))
+// served is a placement that is up.
+type served struct {
+	*Placement
+	dir     string
+	running deploy.Running
+	client  *http.Client
+	rounds  [][]time.Duration
+	failure error
+}
+
+// measure brings a batch of placements up, measures them, and takes them down.
+func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (_ []*measurement, err error) {
+	s.batches++
+	// It is short, since sockets lie below; of its own for each, since the
+	// local target deals out CPUs by what else is up.
+	dir := filepath.Join(s.dir, fmt.Sprint("b", s.batches))
+	all := make([]*served, len(batch))
+	for i, p := range batch {
+		all[i] = &served{Placement: p, dir: filepath.Join(dir, fmt.Sprint(i))}
 	}
-	begin, err := readLoad()
+	defer func() { err = errors.Join(err, s.takeDown(ctx, all), os.RemoveAll(dir)) }()
+	// Once, before several ask at the same time.
+	for _, f := range w.project.Functions {
+		if _, err := s.interpreter(ctx, f.Lang, f.Runtime); err != nil {
+			return nil, err
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, p := range all {
+		s.tell(w, "deploy", i, len(all))
+		group.Go(func() error { p.failure = s.bringUp(ctx, w, p); return nil })
+	}
+	_ = group.Wait() // each keeps its own failure
+	begin := time.Now().UTC()
+	before, err := readLoad()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for round := range warmRounds + e.Rounds {
-		e.Progress(Step{Workflow: e.project.Name, What: "measure", Done: max(0, round-warmRounds), Of: e.Rounds})
-		for i := range placements {
-			at := i
+	for round := range s.Rounds {
+		s.tell(w, "measure", round, s.Rounds)
+		for i := range all {
+			p := all[i]
 			if round%2 == 1 { // nobody always comes after the same
-				at = len(placements) - 1 - i
+				p = all[len(all)-1-i]
 			}
-			p := placements[at]
-			if round < warmRounds {
-				p = &placement{name: p.name}
+			if p.failure == nil {
+				p.failure = p.turn(ctx, w.project.Input, round == 0)
 			}
-			if err := e.turn(ctx, clients[at], p); err != nil {
-				return 0, fmt.Errorf("model %s: %w", p.name, err)
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
 			}
 		}
 	}
-	end, err := readLoad()
+	after, err := readLoad()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return others(begin, end), nil
+	end := time.Now().UTC()
+	var measured []*measurement
+	var failures []error
+	for _, p := range all {
+		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.rounds, Others: others(before, after)}
+		if p.failure != nil {
+			m.Latencies, m.Failure = nil, p.failure.Error()
+			failures = append(failures, fmt.Errorf("%s: %w", p.name(), p.failure))
+		}
+		measured = append(measured, m)
+	}
+	if len(failures) == len(all) {
+		return nil, failures[0] // it is not the placements' fault
+	}
+	return measured, nil
+}
+
+// bringUp builds and starts a placement.
+func (s *session) bringUp(ctx context.Context, w *subject, p *served) error {
+	target, err := local.New(local.Options{
+		Binary: s.Binary, Dir: filepath.Join(p.dir, "s"), CPUs: s.cpus[:min(p.CPUs, len(s.cpus))],
+		BytecodeCache: filepath.Join(w.dir, "bytecode"),
+	})
+	if err != nil {
+		return err
+	}
+	bundles, err := bundle.Build(ctx, bundle.Options{
+		Project: w.project, Plan: p.Plan, OutDir: filepath.Join(p.dir, "b"),
+		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
+			return s.interpreters[[2]string{lang, runtime}], nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if p.running, err = target.Up(ctx, deploy.Deployment{Name: "p", Plan: p.Plan, Bundles: bundles}); err != nil {
+		return err
+	}
+	p.client = clientOf(p.running.Workflow())
+	return nil
+}
+
+// takeDown ends what is up.
+func (s *session) takeDown(ctx context.Context, all []*served) error {
+	ctx = context.WithoutCancel(ctx) // also where it has ended: nothing may run on
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	failures := make([]error, len(all))
+	for i, p := range all {
+		if p.running == nil {
+			continue
+		}
+		group.Go(func() error {
+			p.client.CloseIdleConnections()
+			failures[i] = p.running.Down(ctx)
+			return nil
+		})
+	}
+	_ = group.Wait() // each keeps its own failure
+	return errors.Join(failures...)
 }
 
 // clientOf talks to one wrap on one connection.
@@ -87,21 +159,22 @@ func clientOf(endpoint deploy.Endpoint) *http.Client {
 }
 
 // turn is one placement's in a round.
-func (e *experiment) turn(ctx context.Context, client *http.Client, p *placement) error {
-	sum := 0.0
-	for i := range 1 + requestsPerRound {
+func (p *served) turn(ctx context.Context, input []byte, first bool) error {
+	idle := 1
+	if first {
+		idle = warmUps
+	}
+	var took []time.Duration
+	for i := range idle + requestsPerRound {
 		begun := time.Now()
-		if err := invoke(ctx, client, e.project.Input); err != nil {
+		if err := invoke(ctx, p.client, input); err != nil {
 			return err
 		}
-		took := time.Since(begun)
-		if i == 0 {
-			continue
+		if i >= idle {
+			took = append(took, time.Since(begun))
 		}
-		sum += float64(took)
-		p.all = append(p.all, took)
 	}
-	p.latencies = append(p.latencies, sum/requestsPerRound)
+	p.rounds = append(p.rounds, took)
 	return nil
 }
 

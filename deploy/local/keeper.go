@@ -51,9 +51,12 @@ func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock)
 	if t.noGroups != "" {
 		k.status.Notes = append(k.status.Notes, "no control groups ("+t.noGroups+"): CPUs and memory are not enforced")
 	}
-	machine, err := machineCPUs()
-	if err != nil {
-		return nil, err
+	machine := t.options.CPUs
+	if len(machine) == 0 {
+		var err error
+		if machine, err = machineCPUs(); err != nil {
+			return nil, err
+		}
 	}
 	var asked []int
 	for i := range d.Plan.Wraps {

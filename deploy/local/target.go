@@ -31,6 +31,9 @@ type Options struct {
 	Environ []string
 	// BytecodeCache keeps compiled modules between starts; empty: none is kept.
 	BytecodeCache string
+	// CPUs are the machine's that wraps may have, in the order in which they are
+	// given away; nil: all that this process may run on.
+	CPUs []int
 	// NoCgroups runs wraps without control groups even where there are some.
 	NoCgroups bool
 	// Log takes the keeper's events: starts, deaths, restarts. nil discards.
