@@ -63,7 +63,7 @@ command again goes on with it.`,
 	flags.StringVar(&names, "shapes", "", "`names` of shapes to measure, with commas, or all")
 	flags.BoolVar(&o.SwitchInterval, "switch-interval", false, "measure what a shorter switch interval gains, too")
 	flags.StringVar(&o.Dir, "out", "", "`folder` that keeps what is measured and the reports")
-	flags.IntVar(&o.Sample, "sample", accuracy.DefaultSample, "`number` of placements drawn of each workflow, besides the models'")
+	flags.IntVar(&o.Sample, "sample", accuracy.DefaultSample, "`number` of placements drawn of each workflow")
 	flags.Int64Var(&o.Seed, "seed", 1, "`number` that decides which")
 	flags.IntVar(&o.Rounds, "rounds", 0, fmt.Sprintf("`number` of rounds of requests; 0: %d", accuracy.DefaultRounds))
 	flags.IntVar(&o.Batch, "batch", 0, fmt.Sprintf("`number` of placements that are up together; 0: %d", accuracy.DefaultBatch))
