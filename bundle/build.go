@@ -118,7 +118,7 @@ func newBuilder(ctx context.Context, o Options) (*builder, error) {
 	if o.Project == nil || o.Project.Definition == nil || o.Plan == nil || o.OutDir == "" {
 		return nil, errors.New("build bundles: Options.Project, Plan and OutDir are needed")
 	}
-	if err := plan.Check(o.Plan, o.Project.Definition, o.Project.Functions); err != nil {
+	if err := plan.Check(o.Plan, o.Project.Definition, o.Project.Functions, &o.Project.Rules); err != nil {
 		return nil, fmt.Errorf("build bundles: %w", err)
 	}
 	b := &builder{Options: o, interpreters: make(map[string]interpreter)}

@@ -20,7 +20,7 @@ func pip(ctx context.Context, python interpreter, files []*requirementsFile, sit
 		"--no-compile", "--no-warn-script-location", "--target", site,
 	}
 	for _, f := range files {
-		args = append(args, "-r", f.path)
+		args = append(args, "-r", f.Path)
 	}
 	env := append(os.Environ(),
 		"PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0", "PIP_ROOT_USER_ACTION=ignore",
@@ -51,7 +51,7 @@ func explain(files []*requirementsFile, out output) *RequirementsError {
 		strings.Contains(everything, "Double requirement given") ||
 		strings.Contains(everything, "conflicting dependencies")
 	for _, f := range files {
-		for _, line := range f.lines {
+		for _, line := range f.Texts() {
 			if name := packageName(line); name != "" && mentions(e.Message, name) {
 				e.Functions = append(e.Functions, f.function)
 				e.Requirements = append(e.Requirements, line)

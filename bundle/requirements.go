@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chiron-faas/chiron/internal/requirement"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -38,7 +39,8 @@ func (e *RequirementsError) Error() string {
 		what = quoted(e.Requirements)
 	}
 	if e.Clash {
-		return fmt.Sprintf("%s ask for packages that clash (%s) and cannot share a wrap: pip: %s: plan again, chiron plan keeps such functions apart", who, what, e.Message)
+		return fmt.Sprintf("%s ask for packages that clash (%s) and cannot share a wrap: pip: %s: write apart: [[%s]] in the project and plan again",
+			who, what, e.Message, strings.Join(e.Functions, ", "))
 	}
 	return fmt.Sprintf("%s: pip cannot install %s: %s", who, what, e.Message)
 }
@@ -66,11 +68,11 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 		if err != nil {
 			return "", err
 		}
-		if len(file.lines) == 0 {
+		if len(file.Lines) == 0 {
 			continue
 		}
 		files = append(files, file)
-		cacheable = cacheable && !file.local
+		cacheable = cacheable && !file.Local
 	}
 	if len(files) == 0 {
 		return "", nil
@@ -78,7 +80,7 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 	// The order of functions and who asks for what do not matter to pip.
 	var texts []string
 	for _, f := range files {
-		texts = append(texts, strings.Join(f.lines, "\n"))
+		texts = append(texts, strings.Join(f.Texts(), "\n"))
 	}
 	slices.Sort(texts)
 	for _, t := range slices.Compact(texts) {
@@ -115,102 +117,16 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 	return cached, nil
 }
 
-// requirementsFile is one function's requirements with everything that they
-// include.
+// requirementsFile is one function's requirements.
 type requirementsFile struct {
 	function string
-	path     string
-	// lines without comments and blanks, those of included files in place.
-	lines []string
-	// local: they name files of this machine, whose changes the text does not
-	// tell, so that what is installed cannot be kept.
-	local bool
+	*requirement.File
 }
-
-// Bounds of requirements files.
-const (
-	maxRequirements = 1 << 20 // bytes of one file
-	maxIncludes     = 32      // files that include one another
-)
 
 func readRequirements(f *workflow.Function) (*requirementsFile, error) {
-	r := &requirementsFile{function: f.Name, path: f.Requirements}
-	if err := r.read(f.Requirements, 0); err != nil {
+	file, err := requirement.Read(f.Requirements)
+	if err != nil {
 		return nil, fmt.Errorf("function %q: requirements: %w", f.Name, err)
 	}
-	return r, nil
-}
-
-func (r *requirementsFile) read(name string, depth int) error {
-	if depth > maxIncludes {
-		return fmt.Errorf("%s is included %d levels deep: does it include itself?", name, depth)
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxRequirements {
-		return fmt.Errorf("%s is no file of at most %d bytes", name, maxRequirements)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	// A backslash at a line's end continues it (pip's requirements file format).
-	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\\\n", " ")
-	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.Join(strings.Fields(withoutComment(line)), " ")
-		if line == "" {
-			continue
-		}
-		r.lines = append(r.lines, line)
-		option, value := optionOf(line)
-		switch option {
-		case "-r", "--requirement", "-c", "--constraint":
-			if strings.Contains(value, "://") {
-				continue
-			}
-			if !filepath.IsAbs(value) {
-				value = filepath.Join(filepath.Dir(name), value)
-			}
-			if err := r.read(value, depth+1); err != nil {
-				return err
-			}
-		case "-f", "--find-links":
-			r.local = r.local || !strings.HasPrefix(value, "http")
-		case "-e", "--editable":
-			r.local = true
-		case "":
-			r.local = r.local || strings.HasPrefix(line, ".") || strings.HasPrefix(line, "/") ||
-				strings.Contains(line, "file:") || strings.Contains(line, "@ .") || strings.Contains(line, "@ /")
-		}
-	}
-	return nil
-}
-
-// withoutComment drops a comment: a # at the start or after white space.
-func withoutComment(line string) string {
-	for i := range len(line) {
-		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
-			return line[:i]
-		}
-	}
-	return line
-}
-
-// optionOf splits "-r more.txt", "-rmore.txt" and "--requirement=more.txt"; the
-// option is empty where the line is a requirement.
-func optionOf(line string) (option, value string) {
-	switch {
-	case strings.HasPrefix(line, "--"):
-		i := strings.IndexAny(line, " =")
-		if i < 0 {
-			return line, ""
-		}
-		return line[:i], strings.TrimSpace(line[i+1:])
-	case strings.HasPrefix(line, "-") && len(line) > 1:
-		return line[:2], strings.TrimSpace(line[2:])
-	default:
-		return "", line
-	}
+	return &requirementsFile{function: f.Name, File: file}, nil
 }

@@ -97,7 +97,7 @@ func keptPlan(p *workflow.Project) (*plan.Plan, string) {
 	}
 	kept, err := plan.Read(file)
 	if err == nil {
-		err = plan.Check(kept, p.Definition, p.Functions)
+		err = plan.Check(kept, p.Definition, p.Functions, &p.Rules)
 	}
 	if err != nil {
 		return nil, "plan.json does not fit: " + strings.ReplaceAll(err.Error(), "\n", "; ")

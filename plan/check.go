@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
 // Check says whether p is a plan of the workflow d: every Task state exactly
-// once and nothing else, names and CPUs as they must be, and functions of
-// different languages or runtimes apart (the paper's section 3.4). It reports
-// all faults, joined, each naming its wrap and task.
+// once and nothing else, names and CPUs as they must be, functions in conflict
+// apart (the paper's section 3.4), and the project's rules kept. It reports all
+// faults, joined, each naming its wrap and task.
 //
-// functions are the project's (workflow.Project.Functions); nil where they are
-// not known, and then nothing is in conflict. What a profile knows of conflicts
-// is Plan.Apart's.
-func Check(p *Plan, d *workflow.Definition, functions map[string]*workflow.Function) error {
+// functions and rules are the project's (workflow.Project); nil where they are
+// not known, and then they forbid nothing. What a profile knows besides, of
+// files that functions write and of the memory that they need, is for Apart and
+// Within.
+func Check(p *Plan, d *workflow.Definition, functions map[string]*workflow.Function, rules *workflow.Rules) error {
 	faults := []error{p.shape()}
 	missing := map[string]bool{}
 	tasks := d.Tasks()
@@ -45,17 +47,63 @@ func Check(p *Plan, d *workflow.Definition, functions map[string]*workflow.Funct
 			faults = append(faults, fmt.Errorf("no wrap has task %q: plan again", task.Name))
 		}
 	}
-	faults = append(faults, p.Apart(NewConflicts(d, functions, nil)))
+	faults = append(faults, p.Apart(NewConflicts(d, functions, nil, rules)))
+	if rules != nil {
+		faults = append(faults, p.Within(rules.Limits, nil))
+	}
 	return errors.Join(faults...)
 }
 
-// Apart says whether no wrap holds two tasks in conflict. It names one pair a
-// wrap.
+// Apart says whether no wrap holds two tasks in conflict, and whether tasks that
+// are to be together share a wrap. It names one pair a wrap and a group.
 func (p *Plan) Apart(conflicts *Conflicts) error {
 	var faults []error
-	for _, w := range p.Wraps {
-		if a, b, why := conflicts.within(w.TaskNames()); why != "" {
+	in := make(map[string]string)
+	for i := range p.Wraps {
+		w := &p.Wraps[i]
+		names := w.TaskNames()
+		for _, task := range names {
+			in[task] = w.Name
+		}
+		if a, b, why := conflicts.within(names); why != "" {
 			faults = append(faults, fmt.Errorf("wrap %q: tasks %q and %q may not share a wrap: %s", w.Name, a, b, why))
+		}
+	}
+	for _, group := range conflicts.Together() {
+		for _, task := range group[1:] {
+			if first := group[0]; in[first] != in[task] && in[first] != "" && in[task] != "" {
+				faults = append(faults, fmt.Errorf("the project wants tasks %q and %q together: they are in wraps %q and %q", first, task, in[first], in[task]))
+				break
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Within says whether the plan keeps the limits: its count of wraps, and each
+// wrap's CPUs and memory. The memory is the wrap's own limit, and what measured
+// lets expect of it where that is not nil.
+func (p *Plan) Within(limits workflow.Limits, measured *profile.Profile) error {
+	var faults []error
+	if limits.Wraps > 0 && len(p.Wraps) > limits.Wraps {
+		faults = append(faults, fmt.Errorf("the plan has %s, the project allows %d (limits: wraps)", count(len(p.Wraps), "wrap"), limits.Wraps))
+	}
+	for i := range p.Wraps {
+		w := &p.Wraps[i]
+		if limits.CPUs > 0 && w.CPUs > limits.CPUs {
+			faults = append(faults, fmt.Errorf("wrap %q has %s, the project allows a wrap %d (limits: cpus)", w.Name, count(w.CPUs, "CPU"), limits.CPUs))
+		}
+		if limits.Memory <= 0 {
+			continue
+		}
+		if w.Memory > limits.Memory {
+			faults = append(faults, fmt.Errorf("wrap %q may take %d bytes of memory, the project allows a wrap %d (limits: memory)", w.Name, w.Memory, limits.Memory))
+		}
+		if measured == nil {
+			continue
+		}
+		if need := w.MemoryEstimate(measured); need > limits.Memory {
+			faults = append(faults, fmt.Errorf("wrap %q needs about %.1f MB of memory, the project allows a wrap %.1f MB (limits: memory)", w.Name, float64(need)/1e6, float64(limits.Memory)/1e6))
 		}
 	}
 	return errors.Join(faults...)

@@ -247,7 +247,7 @@ func TestCheck(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := Check(test.plan, d, test.functions)
+			err := Check(test.plan, d, test.functions, nil)
 			if len(test.want) == 0 && err != nil {
 				t.Fatal(err)
 			}
@@ -267,7 +267,7 @@ func TestConflictsOfFiles(t *testing.T) {
 		{Name: "b", Tasks: []string{"B"}, Files: []string{"/tmp/a", "/tmp/out"}},
 		{Name: "c", Tasks: []string{"C"}, Files: []string{"/tmp/c"}},
 	}}
-	c := NewConflicts(d, nil, measured)
+	c := NewConflicts(d, nil, measured, nil)
 	for _, test := range []struct{ a, b, want string }{
 		{"A", "B", `functions "a" and "b" both write /tmp/out`},
 		{"A", "C", ""},

@@ -146,8 +146,8 @@ func (l *loader) project(n *node) *Project {
 		file = l.file // only where the working folder is gone; a name for messages
 	}
 	p := &Project{Dir: l.dir, File: file, Functions: make(map[string]*Function), Input: json.RawMessage("{}")}
-	known := []string{"name", "slo", "definition", "functions", "input", "objectStore"}
-	var definition, input *node
+	known := []string{"name", "slo", "definition", "functions", "input", "objectStore", "apart", "together", "limits", "prices"}
+	var definition, input, apart, together, limits *node
 	for _, f := range n.fields {
 		switch f.name {
 		case "name":
@@ -164,6 +164,14 @@ func (l *loader) project(n *node) *Project {
 			p.InputFile = l.inside(f.value, f.name)
 		case "objectStore":
 			p.ObjectStore = l.loopback(f.value, f.name)
+		case "apart":
+			apart = f.value
+		case "together":
+			together = f.value
+		case "limits":
+			limits = f.value
+		case "prices":
+			p.PricesFile = l.inside(f.value, f.name)
 		default:
 			l.unknownField(f, "the project", known)
 		}
@@ -180,6 +188,7 @@ func (l *loader) project(n *node) *Project {
 	if p.DefinitionFile != "" {
 		p.Definition = l.definition(definition, p)
 	}
+	l.rules(p, apart, together, limits)
 	if p.InputFile != "" {
 		p.Input = l.input(input, p.InputFile)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/chiron-faas/chiron/internal/requirement"
 )
 
 // functions reads {NAME: {…}} or [{name: NAME, …}].
@@ -54,7 +56,7 @@ func (l *loader) function(p *Project, name string, pos Position, n *node, inList
 		case "handler":
 			l.handler(fn, f)
 		case "requirements":
-			fn.Requirements = l.requirements(f)
+			fn.Requirements, fn.Packages = l.requirements(f)
 		case "env":
 			fn.Env = l.env(f)
 		case "timeout":
@@ -189,16 +191,21 @@ func (l *loader) handlerFolder(fn *Function, pos Position, path, full string) {
 		"handler %q is a folder with none of %s", path, strings.Join(handlerFiles(), ", "))
 }
 
-func (l *loader) requirements(f field) string {
+func (l *loader) requirements(f field) (string, []requirement.Line) {
 	full := l.inside(f.value, f.name)
 	if full == "" {
-		return ""
+		return "", nil
 	}
 	if info, err := os.Stat(full); err != nil || !info.Mode().IsRegular() {
 		l.add(f.value.pos, "name a pip requirements file", "requirements %q is not a regular file", f.value.text)
-		return ""
+		return "", nil
 	}
-	return full
+	file, err := requirement.Read(full)
+	if err != nil {
+		l.add(f.value.pos, "", "requirements %q: %v", f.value.text, err)
+		return "", nil
+	}
+	return full, file.Lines
 }
 
 func (l *loader) env(f field) map[string]string {

@@ -114,7 +114,7 @@ func TestLoadList(t *testing.T) {
 	if p.Functions["a"] == nil || p.Functions["a"].File != "a.py" || p.Functions["a"].Dir != dir || p.Functions["a"].Folder {
 		t.Errorf("function: %+v", p.Functions["a"])
 	}
-	if p.SLO != (SLO{Latency: time.Second}) || !json.Valid(p.Input) || string(p.Input) != "{}" {
+	if p.SLO != (SLO{Latency: time.Second, Percentile: DefaultPercentile}) || !json.Valid(p.Input) || string(p.Input) != "{}" {
 		t.Errorf("slo %+v, input %s", p.SLO, p.Input)
 	}
 }
@@ -136,11 +136,11 @@ func TestLoadFaults(t *testing.T) {
 		{"no name", "name", "", []string{`chiron.yaml:1:1: "name" is missing; write: name: `}},
 		{"bad name", "name", "name: My_App", []string{`chiron.yaml:1:7: name must be a DNS label, not "My_App"; at most 63 lower-case letters, digits and -, with no - at the ends: my-app`}},
 		{"long name", "name", "name: " + strings.Repeat("a", 64), []string{`chiron.yaml:1:7: name must be a DNS label`}},
-		{"unknown field", "name", "name: x\nsloo: 1s", []string{`chiron.yaml:2:1: no such field in the project: "sloo"; did you mean "slo"?; fields: name, slo, definition, functions, input, objectStore`}},
+		{"unknown field", "name", "name: x\nsloo: 1s", []string{`chiron.yaml:2:1: no such field in the project: "sloo"; did you mean "slo"?; fields: name, slo, definition, functions, input, objectStore, apart, together, limits, prices`}},
 		{"twice", "name", "name: x\nname: y", []string{`chiron.yaml:2:1: "name" appears twice in one mapping; the first is on line 1`}},
 		{"slo without unit", "name", "name: x\nslo: 120", []string{`chiron.yaml:2:6: slo must be a duration, not 120; its unit is missing: 120ms?`}},
 		{"slo zero", "name", "name: x\nslo: 0s", []string{`chiron.yaml:2:6: slo must be more than 0, not "0s"`}},
-		{"slo percentile", "name", "name: x\nslo: {latency: 1s, percentile: 100}", []string{`chiron.yaml:2:32: percentile must be a number between 0 and 100, not 100; write: percentile: 99, or leave it out for the mean`}},
+		{"slo percentile", "name", "name: x\nslo: {latency: 1s, percentile: 100}", []string{`chiron.yaml:2:32: percentile must be a number between 0 and 100, not 100; write: percentile: 99, or: percentile: mean`}},
 		{"slo without latency", "name", "name: x\nslo: {percentile: 99}", []string{`chiron.yaml:2:6: slo has no "latency"; write: slo: 120ms, or slo: {latency: 120ms, percentile: 99}`}},
 		{"no definition", "definition", "", []string{`chiron.yaml:1:1: "definition" is missing; write: definition: workflow.asl.json`}},
 		{"definition missing", "definition", "definition: v.json", []string{`chiron.yaml:2:13: definition "v.json" does not exist; did you mean "w.json"?`}},

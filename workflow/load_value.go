@@ -68,17 +68,21 @@ func suggestedName(text string) string {
 // slo reads a duration, or {latency: DURATION, percentile: NUMBER}.
 func (l *loader) slo(f field) SLO {
 	if f.value.kind != objectNode {
-		return SLO{Latency: l.duration(f.value, "slo")}
+		return SLO{Latency: l.duration(f.value, "slo"), Percentile: DefaultPercentile}
 	}
-	var s SLO
+	s := SLO{Percentile: DefaultPercentile}
 	for _, v := range f.value.fields {
 		switch v.name {
 		case "latency":
 			s.Latency = l.duration(v.value, "latency")
 		case "percentile":
+			if v.value.kind == stringNode && v.value.text == "mean" {
+				s.Percentile = 0
+				continue
+			}
 			x, err := strconv.ParseFloat(v.value.text, 64)
 			if v.value.kind != numberNode || err != nil || !(x > 0 && x < 100) {
-				l.add(v.value.pos, "write: percentile: 99, or leave it out for the mean", "percentile must be a number between 0 and 100, not %s", v.value.described())
+				l.add(v.value.pos, "write: percentile: 99, or: percentile: mean", "percentile must be a number between 0 and 100, not %s", v.value.described())
 				continue
 			}
 			s.Percentile = x

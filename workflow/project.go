@@ -3,6 +3,8 @@ package workflow
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/requirement"
 )
 
 // Project is a chiron.yaml with everything that it names, read and checked.
@@ -23,14 +25,26 @@ type Project struct {
 	// ObjectStore is the loopback address at which chiron serves its small
 	// object store while the project runs ("127.0.0.1:9753"); empty: none.
 	ObjectStore string
+	// Rules that every plan of the project keeps.
+	Rules Rules
+	// PricesFile is the absolute path of the prices that the project names;
+	// empty: none. It is not read here.
+	PricesFile string
 }
 
 // SLO is the latency objective. The zero SLO asks for nothing.
 type SLO struct {
 	Latency time.Duration
-	// Percentile at which Latency is meant, in (0, 100); 0 means the mean.
+	// Percentile at which Latency is meant, in (0, 100); 0 means the mean. Load
+	// sets DefaultPercentile where the project names none.
 	Percentile float64
 }
+
+// DefaultPercentile of an SLO: 95 of 100 requests are to keep it. It is the
+// safety margin of plans too, which are judged at this percentile of what is
+// predicted. The paper estimates with larger constants to the same end (the text
+// at its figure 14).
+const DefaultPercentile = 95
 
 // Function is one handler of the project.
 type Function struct {
@@ -51,7 +65,9 @@ type Function struct {
 	Symbol string
 	// Requirements is the absolute path of a pip requirements file; empty: none.
 	Requirements string
-	Env          map[string]string
+	// Packages are the lines of Requirements and of what it includes.
+	Packages []requirement.Line
+	Env      map[string]string
 	// Timeout of one call; DefaultTimeout where the project names none.
 	Timeout time.Duration
 	// Memory limit in bytes; 0: none.

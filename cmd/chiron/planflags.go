@@ -29,7 +29,7 @@ type planFlags struct {
 func (f *planFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.DurationVar(&f.slo, "slo", 0, "`latency` to meet, such as 120ms, instead of the project's")
-	flags.Float64Var(&f.percentile, "percentile", 0, "`percentile` that --slo is meant at; 0: the mean")
+	flags.Float64Var(&f.percentile, "percentile", workflow.DefaultPercentile, "`percentile` that --slo is meant at; 0: the mean")
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
 	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")
@@ -57,7 +57,7 @@ func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions
 		return o, usagef("--slo %v: give a positive duration, such as 120ms", f.slo)
 	case f.percentile < 0 || f.percentile >= 100:
 		return o, usagef("--percentile %v: give a number from 0 (the mean) to under 100", f.percentile)
-	case f.percentile > 0 && f.slo == 0:
+	case cmd.Flags().Changed("percentile") && f.slo == 0:
 		return o, usagef("--percentile says nothing without --slo")
 	case f.runs != 0 && f.runs < profiler.MinRuns:
 		return o, usagef("--runs %d: at least %d are needed to tell how a function varies", f.runs, profiler.MinRuns)

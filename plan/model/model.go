@@ -49,10 +49,12 @@ type Input struct {
 	Functions  map[string]*workflow.Function
 	// Profile tells which functions write the same file; may be nil.
 	Profile *profile.Profile
+	// Rules that the project asks of its plans; may be nil.
+	Rules *workflow.Rules
 }
 
 // ErrConflict says that a model puts functions into one wrap that may not share
-// one.
+// one, or breaks the project's rules otherwise.
 var ErrConflict = errors.New("this deployment model cannot run the workflow")
 
 // Build makes the model's plan. It fails for a name that is no model, for a
@@ -82,7 +84,11 @@ func Build(m Model, in Input) (*plan.Plan, error) {
 		wraps[i].Name = fmt.Sprintf("wrap-%d", i+1)
 	}
 	p := &plan.Plan{Workflow: in.Workflow, Model: string(m), Wraps: wraps}
-	if err := p.Apart(plan.NewConflicts(in.Definition, in.Functions, in.Profile)); err != nil {
+	err := p.Apart(plan.NewConflicts(in.Definition, in.Functions, in.Profile, in.Rules))
+	if in.Rules != nil {
+		err = errors.Join(err, p.Within(in.Rules.Limits, in.Profile))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", m, ErrConflict, err)
 	}
 	return p, nil

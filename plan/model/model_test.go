@@ -93,7 +93,7 @@ w · faastlane-p · 1 wrap, 6 CPUs
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := plan.Check(p, d, nil); err != nil {
+			if err := plan.Check(p, d, nil, nil); err != nil {
 				t.Error(err)
 			}
 			if got := strings.TrimSpace(p.Tree(100)); got != strings.TrimSpace(want) {

@@ -57,7 +57,7 @@ func checkModels(t *testing.T, r *rand.Rand) {
 		if err != nil {
 			t.Fatalf("%s: %v", m, err)
 		}
-		if err := plan.Check(p, d, nil); err != nil {
+		if err := plan.Check(p, d, nil, nil); err != nil {
 			t.Errorf("%s: %v", m, err)
 		}
 		again, err := Build(m, Input{Workflow: "w", Definition: d})

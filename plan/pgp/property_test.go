@@ -101,10 +101,10 @@ func checkSearch(t *testing.T, p Problem) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := plan.Check(r.Plan, p.Definition, p.Functions); err != nil {
+	if err := plan.Check(r.Plan, p.Definition, p.Functions, nil); err != nil {
 		t.Errorf("the plan is not valid: %v", err)
 	}
-	conflicts := plan.NewConflicts(p.Definition, p.Functions, p.Profile)
+	conflicts := plan.NewConflicts(p.Definition, p.Functions, p.Profile, nil)
 	if err := r.Plan.Apart(conflicts); err != nil {
 		t.Errorf("conflicts share a wrap: %v", err)
 	}
