@@ -207,7 +207,7 @@ func TestSwitchInterval(t *testing.T) {
 		t.Fatalf("%d placements", len(placements))
 	}
 	for _, pl := range placements {
-		if err := plan.Check(pl.Plan, p.Definition, p.Functions); err != nil {
+		if err := plan.Check(pl.Plan, p.Definition, p.Functions, &p.Rules); err != nil {
 			t.Error(err)
 		}
 	}

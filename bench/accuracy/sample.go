@@ -148,7 +148,7 @@ func draw(p *workflow.Project, s *space, m mode, cpus, n int, random *rand.Rand,
 			continue // the other space's
 		}
 		id := placementID(pl, cpus)
-		if known[id] || pl.Apart(plan.NewConflicts(p.Definition, p.Functions, nil)) != nil {
+		if known[id] || pl.Apart(plan.NewConflicts(p.Definition, p.Functions, nil, &p.Rules)) != nil {
 			continue
 		}
 		known[id] = true

@@ -131,7 +131,7 @@ func TestPlans(t *testing.T) {
 			for _, mode := range modes() {
 				for _, cpus := range []int{1, 2} {
 					pl := planOf(p, way, mode, cpus)
-					if err := plan.Check(pl, p.Definition, p.Functions); err != nil {
+					if err := plan.Check(pl, p.Definition, p.Functions, &p.Rules); err != nil {
 						t.Fatalf("%s: way %d, %s, %d CPUs: %v\n%s", p.Name, i, mode, cpus, err, pl.Tree(100))
 					}
 				}
