@@ -6,6 +6,9 @@ GO     ?= go
 BIN    := bin/chiron
 PYTHON := host/python
 VENV   := .cache/venv
+# Learned models, an optional tool: see bench/yardsticks/requirements.txt.
+YARDSTICKS := bench/yardsticks
+SHAPES := bench/accuracy/shapes/functions
 # ruff fails for a folder that is not there.
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
@@ -36,9 +39,10 @@ check-go: prerequisites
 	$(TOOL) staticcheck ./...
 
 check-python: $(VENV)/ready
-	$(VENV)/bin/ruff check $(PYTHON) $(EXAMPLES)
-	$(VENV)/bin/ruff format --check $(PYTHON) $(EXAMPLES)
+	$(VENV)/bin/ruff check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
+	$(VENV)/bin/ruff format --check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
 	cd $(PYTHON) && $(CURDIR)/$(VENV)/bin/mypy
+	cd $(YARDSTICKS) && $(CURDIR)/$(VENV)/bin/mypy
 
 # -p 2: packages that start processes and measure must not starve each other.
 test-go: prerequisites
@@ -46,6 +50,9 @@ test-go: prerequisites
 
 test-python: $(VENV)/ready
 	scripts/test-python $(VENV)
+	@if $(VENV)/bin/python -c 'import jax, sklearn' 2>/dev/null; \
+	then cd $(YARDSTICKS) && $(CURDIR)/$(VENV)/bin/python -m pytest -q -p no:cacheprovider; \
+	else echo "$(YARDSTICKS): not tested, its requirements are not installed"; fi
 
 bench: build
 	@scripts/prerequisites bench
@@ -58,7 +65,7 @@ fuzz:
 
 fmt: $(VENV)/ready
 	$(TOOL) gofumpt -w .
-	$(VENV)/bin/ruff format $(PYTHON) $(EXAMPLES)
+	$(VENV)/bin/ruff format $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
 
 $(VENV)/ready: tools/requirements.txt tools/requirements-tests.txt scripts/prerequisites
 	@scripts/prerequisites

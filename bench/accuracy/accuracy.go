@@ -143,11 +143,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}
-	defer func() { err = errors.Join(err, s.archive.file.Close()) }()
-	if err := s.run(ctx); err != nil {
+	if err := errors.Join(s.run(ctx), s.archive.file.Close()); err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}
-	return s.archive.report()
+	return Read(o.Dir)
 }
 
 // Read reports what a run has measured so far, with the predictions of this
@@ -157,7 +156,7 @@ func Read(dir string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}
-	r, err := a.report()
+	r, err := a.report(dir)
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}

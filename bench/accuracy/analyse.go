@@ -11,8 +11,9 @@ import (
 	"github.com/chiron-faas/chiron/profile/strace"
 )
 
-// report predicts everything that was measured.
-func (a *archive) report() (*Report, error) {
+// report predicts everything that was measured. What learned models predicted is
+// read from the run's folder.
+func (a *archive) report(dir string) (*Report, error) {
 	if a.setup == nil || len(a.calibrations) == 0 {
 		return nil, errors.New("nothing was measured yet")
 	}
@@ -30,6 +31,11 @@ func (a *archive) report() (*Report, error) {
 		}
 		r.Workflows = append(r.Workflows, *found)
 	}
+	l, err := readLearned(dir)
+	if err != nil {
+		return nil, err
+	}
+	l.fold(r)
 	return r, nil
 }
 
@@ -52,6 +58,7 @@ func (a *archive) analyse(w *measuredWorkflow) (*Workflow, error) {
 			continue
 		}
 		row := newRow(p, m)
+		row.Tasks = features(w.definition, p.Plan, main[0].profile)
 		load += m.Others
 		if err := predictors.predict(row, p, m, main, paper); err != nil {
 			return nil, fmt.Errorf("placement %s: %w", p.name(), err)

@@ -78,6 +78,8 @@ type Row struct {
 	// Learned are the predictions of learned models, where they were not trained
 	// with this placement.
 	Learned map[string]time.Duration `json:"learned_ns,omitempty"`
+	// Tasks are what such a model may know of the placement.
+	Tasks []Task `json:"tasks"`
 }
 
 // newRow is a placement's without predictions.
