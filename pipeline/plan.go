@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/prices"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/plan/pgp"
@@ -26,6 +27,8 @@ type PlanOptions struct {
 	Model string
 	// Explain fills Planned.Search for a fixed model too.
 	Explain bool
+	// Prices for Planned.Money; nil: the default's.
+	Prices *prices.Table
 	// CPUs of the machine that all wraps run on; 0: this one's.
 	CPUs     int
 	Progress Progress
@@ -41,9 +44,17 @@ type Planned struct {
 	Met       bool
 	// Memory that the plan holds, bytes, as its profile lets expect.
 	Memory int64
+	// Money that a million requests cost, USD, by Prices.
+	Money  float64
+	Prices *prices.Table
+	// Bound is what no plan can be faster than.
+	Bound Bound
 	// Search is what the search did and what else there is; nil for a fixed
 	// model, unless PlanOptions.Explain asked for it.
 	Search *pgp.Result
+	// Relaxed are the plans without some of the project's rules, where
+	// PlanOptions.Explain asked for them.
+	Relaxed []Relaxed
 	// Took is the time that planning took.
 	Took time.Duration
 }
@@ -61,16 +72,26 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 		slo = o.Project.SLO
 	}
 	made := &Planned{Objective: objective(slo)}
+	rules := &o.Project.Rules
+	if err := plan.Feasible(o.Project.Definition, o.Project.Functions, o.Profile, rules); err != nil {
+		return nil, fmt.Errorf("no plan can be: %w", err)
+	}
+	made.Bound = boundOf(o.Project.Definition, o.Profile)
 	searched := o.Model == "" || o.Model == pgp.Name
 	var err error
 	if searched || o.Explain {
 		o.Progress.tell(Note{Step: "plan", Text: "searching", Passing: true})
-		made.Search, err = pgp.Search(ctx, pgp.Problem{
+		problem := pgp.Problem{
 			Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions,
-			Profile: o.Profile, Calibration: o.Calibration, SLO: slo.Latency, CPUs: o.CPUs,
-		})
-		if err != nil {
+			Profile: o.Profile, Calibration: o.Calibration, Rules: rules, SLO: slo.Latency, CPUs: o.CPUs,
+		}
+		if made.Search, err = pgp.Search(ctx, problem); err != nil {
 			return nil, fmt.Errorf("plan: %w", err)
+		}
+		if o.Explain {
+			if made.Relaxed, err = relax(ctx, problem); err != nil {
+				return nil, fmt.Errorf("plan: %w", err)
+			}
 		}
 	}
 	if searched {
@@ -78,10 +99,39 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	} else if err := makeModel(made, o); err != nil {
 		return nil, err
 	}
+	for i := range made.Plan.Wraps { // the runtime holds the wraps to it
+		made.Plan.Wraps[i].Memory = rules.Limits.Memory
+	}
+	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
 	made.Met = slo.Latency == 0 || made.Prediction.Latency <= slo.Latency
 	made.Memory = made.Plan.MemoryEstimate(o.Profile)
+	if err := made.price(o.Prices); err != nil {
+		return nil, err
+	}
 	made.Took = time.Since(begun)
 	return made, nil
+}
+
+// price works out what the plan costs.
+func (made *Planned) price(table *prices.Table) error {
+	if table == nil {
+		var err error
+		if table, err = prices.Load(prices.Default); err != nil {
+			return err
+		}
+	}
+	made.Prices = table
+	made.Money = planPrices(table).Money(plan.Usage{
+		Latency: made.Prediction.Latency, CPUs: made.Plan.CPUs(), Memory: made.Memory,
+	})
+	return nil
+}
+
+// planPrices is a table as plans are priced by.
+func planPrices(t *prices.Table) plan.Prices {
+	return plan.Prices{GBSecond: t.GBSecond, GHzSecond: t.GHzSecond, GHzPerCPU: t.GHzPerCPU, Transition: t.Transition}
 }
 
 // makeModel makes a fixed deployment model's plan.
@@ -89,6 +139,7 @@ func makeModel(made *Planned, o PlanOptions) error {
 	var err error
 	made.Plan, err = model.Build(model.Model(o.Model), model.Input{
 		Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions, Profile: o.Profile,
+		Rules: &o.Project.Rules,
 	})
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)

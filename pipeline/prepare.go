@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/prices"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
@@ -26,6 +27,9 @@ type PrepareOptions struct {
 	SLO     workflow.SLO
 	Model   string
 	Explain bool
+	// Prices is the name of a built-in table or a file; empty: the project's, or
+	// the default.
+	Prices string
 	// Fresh measures the functions anew even where their profile is up to date.
 	Fresh    bool
 	Progress Progress
@@ -42,7 +46,14 @@ type Prepared struct {
 // Prepare measures what is not known yet, plans, and writes plan.json.
 func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	p := &Prepared{}
-	var err error
+	// What can be wrong is looked at before what takes long.
+	if o.Prices == "" {
+		o.Prices = o.Project.PricesFile
+	}
+	table, err := prices.Load(o.Prices)
+	if err != nil {
+		return nil, err
+	}
 	p.Profile, p.ProfileReused, err = Profile(ctx, ProfileOptions{
 		Project: o.Project, Runs: o.Runs, Tracer: o.Tracer, Reuse: !o.Fresh, Progress: o.Progress,
 	})
@@ -58,7 +69,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	}
 	p.Planned, err = MakePlan(ctx, PlanOptions{
 		Project: o.Project, Profile: p.Profile, Calibration: p.Calibrated.Constants,
-		SLO: o.SLO, Model: o.Model, Explain: o.Explain, Progress: o.Progress,
+		SLO: o.SLO, Model: o.Model, Explain: o.Explain, Prices: table, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err

@@ -2,16 +2,18 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/internal/prices"
 	"github.com/chiron-faas/chiron/pipeline"
 )
 
 func newPlan(a *app) *cobra.Command {
 	var f planFlags
-	var explain bool
+	var withReasons bool
 	cmd := &cobra.Command{
 		Use:   "plan DIR",
 		Short: "Search the plan that meets the SLO on the fewest CPUs; write plan.json",
@@ -29,30 +31,41 @@ objective; the best one found is written nevertheless.`,
 			if o.Project, err = loadProject(args[0]); err != nil {
 				return err
 			}
-			o.Explain = explain
+			o.Explain = withReasons
 			prepared, err := a.needsPlan(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			r := reportPlan(prepared)
-			if explain && prepared.Planned.Search != nil {
-				r.explain(prepared.Planned.Search)
+			if withReasons {
+				r.Explanation = explain(prepared.Planned)
 			}
-			if err := a.report(r, textPlan(prepared, explain, pipeline.FilesOf(o.Project).Plan)); err != nil {
+			if err := a.report(r, textPlan(prepared, withReasons, pipeline.FilesOf(o.Project).Plan)); err != nil {
 				return err
 			}
-			if made := prepared.Planned; !made.Met {
-				which := "no plan meets the SLO of %v: the best one is"
-				if made.Search == nil {
-					which = "the plan misses the SLO of %v: it is"
-				}
-				return fmt.Errorf(which+" predicted to take %v; ask for a longer --slo, or speed up what its timeline shows",
-					time.Duration(made.Objective.Latency), made.Prediction.Latency.Round(10*time.Microsecond))
-			}
-			return nil
+			return missed(prepared.Planned)
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&explain, "explain", false, "say why this plan, and what the next best would cost")
+	cmd.Flags().StringVar(&f.prices, "prices", "", "`table` of prices: "+strings.Join(prices.Names(), ", ")+" or a file; default: the project's")
+	cmd.Flags().BoolVar(&withReasons, "explain", false, "say why this plan, and what the next best would cost")
 	return cmd
+}
+
+// missed is the error of a plan that is not predicted to meet its objective; nil
+// where it is.
+func missed(made *pipeline.Planned) error {
+	if made.Met {
+		return nil
+	}
+	slo := time.Duration(made.Objective.Latency)
+	took := made.Prediction.Latency.Round(10 * time.Microsecond)
+	switch b := made.Bound; {
+	case b.Latency > slo:
+		return fmt.Errorf("no plan can meet the SLO of %v: %s alone take %v; ask for a longer --slo, or speed them up",
+			slo, strings.Join(shortened(b.Tasks), " → "), b.Latency.Round(10*time.Microsecond))
+	case made.Search == nil || made.Plan != made.Search.Plan:
+		return fmt.Errorf("the plan misses the SLO of %v: it is predicted to take %v; ask for a longer --slo, or leave out --model", slo, took)
+	}
+	return fmt.Errorf("no plan meets the SLO of %v: the best one is predicted to take %v; ask for a longer --slo, or speed up what its timeline shows", slo, took)
 }

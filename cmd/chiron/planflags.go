@@ -24,6 +24,7 @@ type planFlags struct {
 	runs        int
 	tracer      string
 	fresh       bool
+	prices      string
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -49,7 +50,7 @@ func modelNames() []string {
 // prepare checks the flags.
 func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
 	o := pipeline.PrepareOptions{
-		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh,
+		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh, Prices: f.prices,
 		SLO: workflow.SLO{Latency: f.slo, Percentile: f.percentile},
 	}
 	switch {

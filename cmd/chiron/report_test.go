@@ -12,6 +12,7 @@ import (
 
 	"github.com/chiron-faas/chiron/calibrate"
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/internal/prices"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/pgp"
@@ -91,12 +92,21 @@ func samplePlan(slo time.Duration) *pipeline.Prepared {
 	met := slo == 0 || predicted.Latency <= slo
 	planned := &pipeline.Planned{
 		Plan: chosen, Prediction: predicted, Met: met, Memory: 21_000_000, Took: 1500 * time.Microsecond,
+		Money: 4.2, Prices: &prices.Table{Name: "mine", AsOf: "2026-11", Source: "https://prices.test/"},
+		Bound: pipeline.Bound{Latency: 90 * unit, Tasks: []string{"MarketData", "A"}},
+		Relaxed: []pipeline.Relaxed{
+			{Without: "apart", Plan: fewer, Latency: 95 * unit, Met: met},
+			{Without: "together", Plan: chosen, Latency: 100 * unit, Met: met},
+			{Without: "limits", Plan: chosen, Latency: 80 * unit, Met: true},
+		},
 		Search: &pgp.Result{
 			Plan: chosen, Prediction: predicted, Met: met, SLO: slo, Evaluations: 5,
+			Skipped: []pgp.Skipped{{CPUs: 1, AtLeast: 130 * unit}},
 			Steps: []pgp.Step{
-				{Processes: 1, Mode: plan.Pool, Wraps: 1, CPUs: 1, Latency: 180 * unit, Meets: slo == 0 || 180*unit <= slo},
-				{Processes: 2, Mode: plan.Fork, Wraps: 1, CPUs: 2, Latency: 100 * unit, Meets: met},
+				{Processes: 2, Mode: plan.Pool, Wraps: 1, CPUs: 1, Shared: true, Memory: 14_000_000, Latency: 180 * unit, Meets: slo == 0 || 180*unit <= slo, Why: "60.00 ms too slow"},
+				{Processes: 2, Mode: plan.Fork, Wraps: 1, CPUs: 2, Memory: 21_000_000, Latency: 100 * unit, Meets: met},
 			},
+			Excluded: []pgp.Excluded{{Model: "sand", Why: "sand: this deployment model cannot run the workflow: wrap \"wrap-1\": tasks \"A\" and \"B\" may not share a wrap: functions \"a\" and \"b\" both write /tmp/out"}},
 			Alternatives: []pgp.Alternative{
 				{Name: "one CPU fewer", Plan: fewer, CPUs: 1, Latency: 180 * unit, Memory: 14_000_000, Meets: slo == 0 || 180*unit <= slo},
 			},
@@ -120,7 +130,7 @@ func TestReportPlan(t *testing.T) {
 			fits(t, got)
 			golden(t, "report/plan-"+name+".txt", got)
 			r := reportPlan(prepared)
-			r.explain(prepared.Planned.Search)
+			r.Explanation = explain(prepared.Planned)
 			data, err := json.MarshalIndent(r, "", "  ")
 			if err != nil {
 				t.Fatal(err)

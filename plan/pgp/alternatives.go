@@ -37,7 +37,7 @@ func (s *search) alternatives(ctx context.Context, r *Result) error {
 		}
 	}
 	for _, m := range model.All() {
-		p, err := model.Build(m, model.Input{Workflow: s.Workflow, Definition: s.Definition, Functions: s.Functions, Profile: s.Profile})
+		p, err := model.Build(m, model.Input{Workflow: s.Workflow, Definition: s.Definition, Functions: s.Functions, Profile: s.Profile, Rules: s.Rules})
 		if errors.Is(err, model.ErrConflict) {
 			r.Excluded = append(r.Excluded, Excluded{Model: m, Why: err.Error()})
 			continue

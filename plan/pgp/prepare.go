@@ -97,7 +97,7 @@ func (s *search) separate(tasks []*workflow.State) map[string]int {
 	for i, t := range tasks {
 		names[i] = t.Name
 	}
-	groups := plan.NewConflicts(s.Definition, s.Functions, s.Profile, nil).Groups(names)
+	groups := plan.NewConflicts(s.Definition, s.Functions, s.Profile, s.Rules).Groups(names)
 	base := 0
 	for i, g := range groups {
 		if len(g) > len(groups[base]) {

@@ -20,6 +20,8 @@ type Problem struct {
 	Functions   map[string]*workflow.Function
 	Profile     *profile.Profile
 	Calibration *predict.Calibration
+	// Rules that the project asks of its plans; nil: none.
+	Rules *workflow.Rules
 	// SLO is the latency to meet; 0 asks for nothing, and the plan with the
 	// fewest CPUs is the answer.
 	SLO time.Duration

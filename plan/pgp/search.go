@@ -38,7 +38,7 @@ func Search(ctx context.Context, p Problem) (*Result, error) {
 		}
 	}
 	r.Plan = best.plan
-	if err := plan.Check(r.Plan, p.Definition, p.Functions, nil); err != nil {
+	if err := plan.Check(r.Plan, p.Definition, p.Functions, p.Rules); err != nil {
 		return nil, fmt.Errorf("the search made a plan that cannot be (this is a bug): %w", err)
 	}
 	if r.Prediction, err = s.predictor.Predict(r.Plan); err != nil {
