@@ -61,6 +61,9 @@ type measurement struct {
 	End       time.Time `json:"end"`
 	// Latencies of the requests that count, by round, ns.
 	Latencies [][]time.Duration `json:"latencies_ns,omitempty"`
+	// Traces are the spans of one more request of each round (wrap.Span), which
+	// tell where a prediction that misses does so.
+	Traces []json.RawMessage `json:"traces,omitempty"`
 	// Others is the part of the machine that other programs used meanwhile.
 	Others float64 `json:"others"`
 	// Failure in one line, where it could not be measured.

@@ -3,6 +3,7 @@ package accuracy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ const (
 	warmUps = 3
 	// maxAnswer bounds a response, bytes.
 	maxAnswer = 64 << 20
+	// headerTrace asks a wrap for the spans of a request: see wrap.Span.
+	headerTrace = "Chiron-Trace"
 )
 
 // served is a placement that is up.
@@ -37,6 +40,7 @@ type served struct {
 	running deploy.Running
 	client  *http.Client
 	rounds  [][]time.Duration
+	traces  []json.RawMessage
 	failure error
 }
 
@@ -92,9 +96,9 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	var measured []*measurement
 	var failures []error
 	for _, p := range all {
-		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.rounds, Others: others(before, after)}
+		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.rounds, Traces: p.traces, Others: others(before, after)}
 		if p.failure != nil {
-			m.Latencies, m.Failure = nil, p.failure.Error()
+			m.Latencies, m.Traces, m.Failure = nil, nil, p.failure.Error()
 			failures = append(failures, fmt.Errorf("%s: %w", p.name(), p.failure))
 		}
 		measured = append(measured, m)
@@ -167,7 +171,7 @@ func (p *served) turn(ctx context.Context, input []byte, first bool) error {
 	var took []time.Duration
 	for i := range idle + requestsPerRound {
 		begun := time.Now()
-		if err := invoke(ctx, p.client, input); err != nil {
+		if _, err := invoke(ctx, p.client, input, false); err != nil {
 			return err
 		}
 		if i >= idle {
@@ -175,26 +179,43 @@ func (p *served) turn(ctx context.Context, input []byte, first bool) error {
 		}
 	}
 	p.rounds = append(p.rounds, took)
-	return nil
-}
-
-func invoke(ctx context.Context, client *http.Client, input []byte) (err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://wrap/", bytes.NewReader(input))
+	trace, err := invoke(ctx, p.client, input, true)
 	if err != nil {
 		return err
 	}
+	p.traces = append(p.traces, trace)
+	return nil
+}
+
+// invoke makes a request; with traced it returns the spans of its tasks, which
+// no request that counts is asked for.
+func invoke(ctx context.Context, client *http.Client, input []byte, traced bool) (trace json.RawMessage, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://wrap/", bytes.NewReader(input))
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set("Content-Type", "application/json")
+	if traced {
+		req.Header.Set(headerTrace, "1")
+	}
 	res, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("a request was answered with status %d: %.300s", res.StatusCode, body)
+		return nil, fmt.Errorf("a request was answered with status %d: %.300s", res.StatusCode, body)
 	}
-	return nil
+	if !traced {
+		return nil, nil
+	}
+	trace = json.RawMessage(res.Header.Get(headerTrace))
+	if !json.Valid(trace) {
+		return nil, fmt.Errorf("a request's trace is no JSON: %.300s", trace)
+	}
+	return trace, nil
 }
