@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"time"
-
-	"github.com/chiron-faas/chiron/profile"
-)
+import "time"
 
 // CPUs that the plan's wraps are given together.
 func (p *Plan) CPUs() int {
@@ -13,43 +9,6 @@ func (p *Plan) CPUs() int {
 		n += w.CPUs
 	}
 	return n
-}
-
-// MemoryEstimate is the memory that the plan's wraps hold while all of their
-// processes live, bytes; see Wrap.MemoryEstimate.
-func (p *Plan) MemoryEstimate(measured *profile.Profile) int64 {
-	var sum int64
-	for i := range p.Wraps {
-		sum += p.Wraps[i].MemoryEstimate(measured)
-	}
-	return sum
-}
-
-// MemoryEstimate is the memory that the wrap holds while all of its processes
-// live, bytes: the bare host once, and for each process what its functions add
-// to it. A function that several tasks of a process call counts once there.
-//
-// The bare host is the largest of PeakRSS − AddedRSS over the wrap's functions:
-// all of a wrap's processes are forked from one that has it, and share its
-// pages. The estimate leaves out the agent and what a fork comes to copy of the
-// shared pages. It is 0 where the profile has no memory.
-func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
-	var host, added int64
-	for _, process := range w.Processes {
-		seen := map[string]bool{}
-		for _, task := range process.Tasks {
-			f, ok := measured.Task(task)
-			if !ok {
-				continue
-			}
-			host = max(host, f.PeakRSS-f.AddedRSS)
-			if !seen[f.Name] {
-				added += f.AddedRSS
-				seen[f.Name] = true
-			}
-		}
-	}
-	return host + added
 }
 
 // Prices of a provider, in USD. The zero Prices cost nothing.

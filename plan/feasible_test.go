@@ -20,7 +20,7 @@ func TestFeasible(t *testing.T) {
 		for i, task := range tasks {
 			p.Functions = append(p.Functions, profile.Function{
 				Name: map[string]string{"First": "first", "A": "a", "B": "b", "C": "c"}[task], Tasks: []string{task},
-				PeakRSS: 10e6 + int64(i+1)*10e6, AddedRSS: int64(i+1) * 10e6,
+				Memory: held(10, 0, int64(i+1)*10, 0, 0),
 			})
 		}
 		return p

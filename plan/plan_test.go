@@ -290,20 +290,29 @@ func TestConflictsOfFiles(t *testing.T) {
 	}
 }
 
+// held makes a function's memory of megabytes.
+func held(host, worker, imports, calls, transient int64) profile.Memory {
+	const mb = 1e6
+	return profile.Memory{
+		Host: profile.Footprint{RSS: host * mb}, Worker: profile.Footprint{Private: worker * mb},
+		Imports: profile.Footprint{RSS: imports * mb}, Calls: profile.Footprint{Private: calls * mb}, Transient: transient * mb,
+	}
+}
+
 func TestCosts(t *testing.T) {
 	p := sample()
 	if p.CPUs() != 3 {
 		t.Errorf("%d CPUs, want 3", p.CPUs())
 	}
 	measured := &profile.Profile{Functions: []profile.Function{
-		{Name: "a", Tasks: []string{"A", "B & <C>"}, PeakRSS: 15e6, AddedRSS: 5e6},
-		{Name: "d", Tasks: []string{"D"}, PeakRSS: 32e6, AddedRSS: 20e6},
-		{Name: "e", Tasks: []string{"E"}, PeakRSS: 14e6, AddedRSS: 2e6},
+		{Name: "a", Tasks: []string{"A", "B & <C>"}, Memory: held(10, 1, 5, 4, 2)},
+		{Name: "d", Tasks: []string{"D"}, Memory: held(12, 2, 20, 6, 0)},
+		{Name: "e", Tasks: []string{"E"}, Memory: held(12, 2, 2, 1, 0)},
 	}}
-	// Wrap 1: host max(15−5, 32−20) = 12, process 1 adds 5 once, process 2 adds
-	// 20: 37 MB. Wrap 2: host 12, adds 2: 14 MB.
-	if got := p.MemoryEstimate(measured); got != 51e6 {
-		t.Errorf("%d bytes, want 51 MB", got)
+	// Wrap 1: host 12, imports 5 + 20; process 1: 1 + 4 once + 2 twice, process
+	// 2: 2 + 6: 54 MB. Wrap 2: 12 + 2 + 2 + 1 = 17 MB.
+	if got := p.MemoryEstimate(measured); got != 71e6 {
+		t.Errorf("%d bytes, want 71 MB", got)
 	}
 	// 0.1 s · (0.2 GB · 2.5e-6 + 3 · 2.1 · 1e-5) = 0.1 · 6.35e-5 = 6.35e-6 a
 	// request, 6.35 a million; with 10 transitions 250 more.

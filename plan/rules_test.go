@@ -106,7 +106,7 @@ func TestCheckRules(t *testing.T) {
 
 func TestWithinMemory(t *testing.T) {
 	measured := &profile.Profile{Functions: []profile.Function{
-		{Name: "a", Tasks: []string{"A"}, PeakRSS: 30e6, AddedRSS: 20e6}, {Name: "b", Tasks: []string{"B"}, PeakRSS: 25e6, AddedRSS: 15e6},
+		{Name: "a", Tasks: []string{"A"}, Memory: held(10, 0, 20, 0, 0)}, {Name: "b", Tasks: []string{"B"}, Memory: held(10, 0, 15, 0, 0)},
 	}}
 	p := &Plan{Wraps: []Wrap{{Name: "w", CPUs: 1, Processes: []Process{pool("A", "B")}}}}
 	if err := p.Within(workflow.Limits{Memory: 45e6}, measured); err != nil {

@@ -31,7 +31,13 @@ func sample() *Profile {
 					{Class: Block, Mean: 1*ms + 4, Cause: "fsync"},
 					{Class: Native, Mean: 1 * ms},
 				},
-				PeakRSS: 20 << 20, AddedRSS: 3 << 20, Files: []string{"/tmp/a", "/tmp/b"},
+				Walls:   []time.Duration{2 * ms, 3*ms + 1, 5 * ms},
+				PeakRSS: 20 << 20,
+				Memory: Memory{
+					Host: Footprint{9, 8, 7}, Worker: Footprint{6, 5, 4}, Imports: Footprint{3, 2, 1},
+					Calls: Footprint{12, 11, 10}, Transient: 13,
+				},
+				Files: []string{"/tmp/a", "/tmp/b"}, Sockets: []string{"bind udp 0.0.0.0:53", "connect unix /run/x.sock"},
 				InputBytes: 7, OutputBytes: 8, Notes: []string{"a \"note\" <&>"},
 			},
 			{
@@ -106,8 +112,16 @@ func TestDecodeRefuses(t *testing.T) {
 		"truncated at end":  {strings.TrimSpace(good)[:len(good)-3], "truncated after"},
 		"not JSON":          {change(`"runs": 20`, `"runs": twenty`), "line 14, column 16"},
 		"more behind":       {good + "{}", "it is not JSON"},
-		"no version":        {change(`"apiVersion": "chiron/v1",`, ``), "no apiVersion"},
-		"other version":     {change(`chiron/v1`, `chiron/v9`), `apiVersion is "chiron/v9"`},
+		"no version":        {change(`"apiVersion": "chiron/v2",`, ``), "no apiVersion"},
+		"older version":     {change(`chiron/v2`, `chiron/v1`), `its apiVersion is "chiron/v1", this program reads "chiron/v2": measure again`},
+		"other version":     {change(`chiron/v2`, `chiron/v9`), `apiVersion is "chiron/v9"`},
+		"walls not sorted":  {change(`[2,3.000001,5]`, `[2,5,3.000001]`), "walls_ms: they are not sorted"},
+		"walls elsewhere":   {change(`[2,3.000001,5]`, `[2,3,6]`), "walls_ms: they go from 2ms to 6ms, but the wall time from 2ms to 5ms"},
+		"a negative wall":   {change(`[2,3.000001,5]`, `[-2,3,5]`), "walls_ms: a time is negative"},
+		"too many walls":    {change(`[2,3.000001,5]`, `[2,3,4`+strings.Repeat(",5", 100)+`]`), "walls_ms: there are 103: 101 at most"},
+		"walls of no run":   {change(`"runs": 20`, `"runs": 2`), "walls_ms: there are 3, of 2 runs"},
+		"negative memory":   {change(`"transient_bytes":13`, `"transient_bytes":-13`), "memory.transient_bytes is negative"},
+		"negative imports":  {change(`"rss_bytes":3,`, `"rss_bytes":-3,`), "memory.imports is negative"},
 		"unknown key":       {change(`"cold_ms"`, `"cold_us"`), `"cold_us"`},
 		"wrong type":        {change(`"runs": 20`, `"runs": "20"`), "must not be a JSON string"},
 		"unknown class":     {change(`"native"`, `"naive"`), `unknown class "naive"`},
@@ -199,8 +213,8 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text.Bytes())
-	f.Add([]byte(`{"apiVersion":"chiron/v1"}`))
-	f.Add([]byte(`{"apiVersion":"chiron/v1","functions":[{"periods":[{"mean_ms":1e9}]}]}`))
+	f.Add([]byte(`{"apiVersion":"chiron/v2"}`))
+	f.Add([]byte(`{"apiVersion":"chiron/v2","functions":[{"periods":[{"mean_ms":1e9}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Decode(data)
 		if err != nil {

@@ -31,12 +31,14 @@ type (
 		Runs      int          `json:"runs"`
 		Wall      statJSON     `json:"wall"`
 		CPU       statJSON     `json:"cpu"`
+		Walls     []millis     `json:"walls_ms"`
 		Cold      millis       `json:"cold_ms"`
 		RunQueue  millis       `json:"run_queue_ms"`
 		Periods   []periodJSON `json:"periods"`
 		PeakRSS   int64        `json:"peak_rss_bytes"`
-		AddedRSS  int64        `json:"added_rss_bytes"`
+		Memory    Memory       `json:"memory"`
 		Files     []string     `json:"files"`
+		Sockets   []string     `json:"sockets"`
 		InputLen  int          `json:"input_bytes"`
 		OutputLen int          `json:"output_bytes"`
 		Notes     []string     `json:"notes"`
@@ -146,6 +148,7 @@ func (e *encoder) function(f *Function) {
 	e.field(depth, "runs", f.Runs, ",")
 	e.field(depth, "wall", newStatJSON(f.Wall), ",")
 	e.field(depth, "cpu", newStatJSON(f.CPU), ",")
+	e.field(depth, "walls_ms", newMillis(f.Walls), ",")
 	e.field(depth, "cold_ms", millis(f.Cold), ",")
 	e.field(depth, "run_queue_ms", millis(f.RunQueue), ",")
 	e.text("      \"periods\": [\n")
@@ -158,8 +161,9 @@ func (e *encoder) function(f *Function) {
 	}
 	e.text("      ],\n")
 	e.field(depth, "peak_rss_bytes", f.PeakRSS, ",")
-	e.field(depth, "added_rss_bytes", f.AddedRSS, ",")
+	e.field(depth, "memory", f.Memory, ",")
 	e.field(depth, "files", list(f.Files), ",")
+	e.field(depth, "sockets", list(f.Sockets), ",")
 	e.field(depth, "input_bytes", f.InputBytes, ",")
 	e.field(depth, "output_bytes", f.OutputBytes, ",")
 	e.field(depth, "notes", list(f.Notes), "")
@@ -179,6 +183,14 @@ func list(s []string) []string {
 		return []string{}
 	}
 	return s
+}
+
+func newMillis(all []time.Duration) []millis {
+	out := make([]millis, len(all))
+	for i, d := range all {
+		out[i] = millis(d)
+	}
+	return out
 }
 
 func newStatJSON(s Stat) statJSON {
@@ -236,11 +248,17 @@ func (j *functionJSON) function() (Function, error) {
 		Tracer: j.Tracer, Slowdown: j.Slowdown, Runs: j.Runs,
 		Wall: j.Wall.stat(), CPU: j.CPU.stat(),
 		Cold: time.Duration(j.Cold), RunQueue: time.Duration(j.RunQueue),
-		PeakRSS: j.PeakRSS, AddedRSS: j.AddedRSS,
+		PeakRSS: j.PeakRSS, Memory: j.Memory,
 		InputBytes: j.InputLen, OutputBytes: j.OutputLen,
 	}
 	if len(j.Files) > 0 {
 		f.Files = j.Files
+	}
+	if len(j.Sockets) > 0 {
+		f.Sockets = j.Sockets
+	}
+	for _, m := range j.Walls {
+		f.Walls = append(f.Walls, time.Duration(m))
 	}
 	if len(j.Notes) > 0 {
 		f.Notes = j.Notes

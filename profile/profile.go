@@ -4,8 +4,9 @@ import (
 	"time"
 )
 
-// APIVersion of profile.json.
-const APIVersion = "chiron/v1"
+// APIVersion of profile.json. Version 1 had one figure of memory, and neither
+// walls nor sockets.
+const APIVersion = "chiron/v2"
 
 // Profile is the measured behaviour of every function of a workflow.
 type Profile struct {
@@ -43,6 +44,10 @@ type Function struct {
 	// Wall is the handler's own time, warm and untraced; CPU its thread's CPU time.
 	Wall Stat
 	CPU  Stat
+	// Walls is the shape behind Wall: MaxWalls order statistics of the runs,
+	// from the shortest to the longest at evenly spaced ranks (0 %, 1 %, …,
+	// 100 %); of fewer runs each run, sorted. Empty in files made by hand.
+	Walls []time.Duration
 	// Cold is the wall time of the first call in a fresh process.
 	Cold time.Duration
 	// RunQueue is how long, in the mean, a run waited for a CPU: time that
@@ -51,12 +56,14 @@ type Function struct {
 	RunQueue time.Duration
 	// Periods in order; their means sum to Wall.Mean.
 	Periods []Period
-	// Memory: peak resident set of the process after the runs, and what the
-	// function added to the bare host, bytes.
-	PeakRSS  int64
-	AddedRSS int64
+	// PeakRSS is the largest resident set that the process had, bytes.
+	PeakRSS int64
+	Memory  Memory
 	// Files that it wrote, absolute or relative to its working folder, sorted.
 	Files []string
+	// Sockets that it connected to or bound, sorted: "connect tcp
+	// 127.0.0.1:9753", "bind udp 0.0.0.0:53", "connect unix /run/x.sock".
+	Sockets []string
 	// InputBytes and OutputBytes of the profiled call.
 	InputBytes  int
 	OutputBytes int

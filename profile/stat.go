@@ -38,6 +38,24 @@ func NewStat(samples []time.Duration) Stat {
 	return s
 }
 
+// MaxWalls bounds Function.Walls: one for every percent, and the shortest.
+const MaxWalls = 101
+
+// NewWalls makes a Function's Walls of its runs.
+func NewWalls(samples []time.Duration) []time.Duration {
+	sorted := slices.Clone(samples)
+	slices.Sort(sorted)
+	n := len(sorted)
+	if n <= MaxWalls {
+		return sorted
+	}
+	walls := make([]time.Duration, MaxWalls)
+	for i := range walls {
+		walls[i] = sorted[(i*(n-1)+(MaxWalls-1)/2)/(MaxWalls-1)] // the nearest rank
+	}
+	return walls
+}
+
 // rank is the nearest-rank percentile: the smallest value that at least
 // percent of the sorted samples do not exceed.
 func rank(sorted []time.Duration, percent int) time.Duration {

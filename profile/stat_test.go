@@ -107,3 +107,35 @@ func TestMachineDifference(t *testing.T) {
 		t.Errorf("this machine is %+v", this)
 	}
 }
+
+func TestNewWalls(t *testing.T) {
+	few := []time.Duration{3, 1, 2}
+	if diff := cmp.Diff([]time.Duration{1, 2, 3}, NewWalls(few)); diff != "" || few[0] != 3 {
+		t.Errorf("%v: %s", few, diff)
+	}
+	// 1001 runs of 0 to 1000: every tenth.
+	var many []time.Duration
+	for i := range 1001 {
+		many = append(many, time.Duration(1000-i))
+	}
+	walls := NewWalls(many)
+	for i, w := range walls {
+		if w != time.Duration(10*i) {
+			t.Errorf("%d %%: %d", i, w)
+		}
+	}
+	if len(walls) != MaxWalls {
+		t.Errorf("%d of them", len(walls))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		samples := make([]time.Duration, 1+random.IntN(300))
+		for i := range samples {
+			samples[i] = time.Duration(random.Int64N(1e9))
+		}
+		f := Function{Runs: len(samples), Wall: NewStat(samples), Walls: NewWalls(samples)}
+		if err := f.wallsFault(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

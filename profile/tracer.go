@@ -70,6 +70,9 @@ type Observation struct {
 	Complete bool
 	// Files written by the calls, absolute, sorted.
 	Files []string
+	// Sockets that the calls connected to or bound, as Function has them;
+	// sorted, each once.
+	Sockets []string
 	// Notes for the profile's reader.
 	Notes []string
 }

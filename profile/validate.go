@@ -3,6 +3,7 @@ package profile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (f *Function) faults() []error {
 	if err := f.CPU.fault(); err != nil {
 		add("cpu: %w", err)
 	}
+	if err := f.wallsFault(); err != nil {
+		add("walls_ms: %w", err)
+	}
 	for _, q := range []struct {
 		name  string
 		value int64
@@ -63,7 +67,11 @@ func (f *Function) faults() []error {
 		{"cold_ms", int64(f.Cold)},
 		{"run_queue_ms", int64(f.RunQueue)},
 		{"peak_rss_bytes", f.PeakRSS},
-		{"added_rss_bytes", f.AddedRSS},
+		{"memory.host", f.Memory.Host.least()},
+		{"memory.worker", f.Memory.Worker.least()},
+		{"memory.imports", f.Memory.Imports.least()},
+		{"memory.calls", f.Memory.Calls.least()},
+		{"memory.transient_bytes", f.Memory.Transient},
 		{"input_bytes", int64(f.InputBytes)},
 		{"output_bytes", int64(f.OutputBytes)},
 	} {
@@ -72,6 +80,28 @@ func (f *Function) faults() []error {
 		}
 	}
 	return append(faults, f.periodFaults()...)
+}
+
+// wallsFault says in which way Walls cannot be those of Wall.
+func (f *Function) wallsFault() error {
+	n := len(f.Walls)
+	switch {
+	case n == 0:
+		return nil
+	case n > MaxWalls:
+		return fmt.Errorf("there are %d: %d at most", n, MaxWalls)
+	case n > f.Runs:
+		return fmt.Errorf("there are %d, of %d runs", n, f.Runs)
+	case f.Walls[0] < 0:
+		return errors.New("a time is negative")
+	case !slices.IsSorted(f.Walls):
+		return errors.New("they are not sorted")
+	}
+	// A microsecond of slack, for files edited by hand.
+	if first, last := f.Walls[0], f.Walls[n-1]; (first-f.Wall.Min).Abs() > time.Microsecond || (last-f.Wall.Max).Abs() > time.Microsecond {
+		return fmt.Errorf("they go from %v to %v, but the wall time from %v to %v", first, last, f.Wall.Min, f.Wall.Max)
+	}
+	return nil
 }
 
 func (f *Function) periodFaults() []error {

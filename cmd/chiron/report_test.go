@@ -44,7 +44,7 @@ func sampleProfile() *profile.Profile {
 					{Class: profile.Block, Mean: 10 * time.Millisecond, Cause: "clock_nanosleep"},
 					{Class: profile.CPU, Mean: 300 * time.Microsecond},
 				},
-				PeakRSS: 20 << 20, AddedRSS: 4_700_000,
+				PeakRSS: 20 << 20, Memory: profile.Memory{Imports: profile.Footprint{RSS: 4_000_000}, Calls: profile.Footprint{Private: 500_000}, Transient: 200_000},
 			},
 			{
 				Name: "a-function-with-quite-a-long-name-that-somebody-chose", Tasks: []string{"A", "B", "C"}, Lang: "python",

@@ -3,7 +3,6 @@ package profiler
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -77,35 +76,4 @@ func (h *functionHost) worker(ctx context.Context) (*host.Worker, error) {
 		return nil, w.Err()
 	}
 	return w, nil
-}
-
-// bareRSS is the peak resident set of a worker whose function does nothing:
-// what the interpreter and the host need by themselves.
-func (s *session) bareRSS(ctx context.Context, interpreter host.Interpreter) (int64, error) {
-	if rss, ok := s.bare[interpreter.Path]; ok {
-		return rss, nil
-	}
-	const name = "nothing"
-	file := filepath.Join(s.dir, name+".py")
-	if err := os.WriteFile(file, []byte("def handle(req):\n    return req\n"), 0o644); err != nil {
-		return 0, err
-	}
-	zygote, err := host.Start(ctx, s.spec(interpreter, nil, host.Function{Name: name, File: file}))
-	if err != nil {
-		return 0, err
-	}
-	defer zygote.Close()
-	w, err := (&functionHost{zygote: zygote}).worker(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := w.Call(ctx, host.Call{Function: name, Body: []byte("{}")}); err != nil {
-		return 0, err
-	}
-	rss, err := peakRSS(w.Pid())
-	if err != nil {
-		return 0, err
-	}
-	s.bare[interpreter.Path] = rss
-	return rss, nil
 }

@@ -58,10 +58,12 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	if err != nil {
 		return nil, fail(err)
 	}
-	bare, err := s.bareRSS(ctx, h.interpreter)
+	bare, err := s.bareHost(ctx, h.interpreter)
 	if err != nil {
 		return nil, fail(fmt.Errorf("start a host without functions: %w", err))
 	}
+	memory := ledger{bare: bare, host: h}
+	memory.imported()
 	m := &subject{session: s, host: h, state: state, input: input}
 	worker, err := h.worker(ctx)
 	if err != nil {
@@ -105,7 +107,9 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	if f.PeakRSS, err = peakRSS(worker.Pid()); err != nil {
 		return nil, fail(err)
 	}
-	f.AddedRSS = max(0, f.PeakRSS-bare)
+	if err := memory.called(ctx, worker, f.PeakRSS, &f); err != nil {
+		return nil, fail(err)
+	}
 	m.interpret(seen, &f)
 	return &measurement{function: f, output: output}, nil
 }
@@ -257,6 +261,7 @@ func (m *subject) summarise(f *profile.Function) {
 	f.Runs = n
 	f.Wall = profile.NewStat(m.walls)
 	f.CPU = profile.NewStat(m.cpus)
+	f.Walls = profile.NewWalls(m.walls)
 	if wait := m.queued / time.Duration(n); wait > queueFloor && float64(wait) > queueWorthNoting*float64(f.Wall.Mean) {
 		f.RunQueue = min(wait, max(0, f.Wall.Mean-f.CPU.Mean))
 		f.Notes = append(f.Notes, fmt.Sprintf("it waited for a CPU for %.0f %% of its time: other programs were running",
@@ -281,6 +286,7 @@ func (m *subject) interpret(seen *profile.Observation, f *profile.Function) {
 		f.Files = append(f.Files, name)
 	}
 	slices.Sort(f.Files)
+	f.Sockets = seen.Sockets
 	f.Notes = append(f.Notes, seen.Notes...)
 	f.Notes = append(f.Notes, notes...)
 }

@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options) (_ *profile.Profile, err error) {
 	s := &session{
 		options: o, tracer: tracer, notes: notes, dir: dir,
 		interpreters: map[[2]string]host.Interpreter{},
-		hosts:        map[string]*functionHost{}, bare: map[string]int64{}, measured: map[string]*measurement{},
+		hosts:        map[string]*functionHost{}, bare: map[string]*functionHost{}, measured: map[string]*measurement{},
 	}
 	defer func() {
 		s.close()
@@ -79,7 +79,7 @@ type session struct {
 	interpreters map[[2]string]host.Interpreter
 
 	hosts    map[string]*functionHost // by function
-	bare     map[string]int64         // resident set of a worker without a function, by interpreter
+	bare     map[string]*functionHost // without a function, by interpreter
 	measured map[string]*measurement  // by function and input
 	order    []string                 // of measured
 }
@@ -107,6 +107,9 @@ func (s *session) prepare() error {
 
 func (s *session) close() {
 	for _, h := range s.hosts {
+		h.zygote.Close()
+	}
+	for _, h := range s.bare {
 		h.zygote.Close()
 	}
 }

@@ -1,0 +1,56 @@
+package plan
+
+import (
+	"github.com/chiron-faas/chiron/profile"
+)
+
+// MemoryEstimate is the memory that the plan's wraps hold while all of their
+// processes live, bytes; see Wrap.MemoryEstimate.
+func (p *Plan) MemoryEstimate(measured *profile.Profile) int64 {
+	var sum int64
+	for i := range p.Wraps {
+		sum += p.Wraps[i].MemoryEstimate(measured)
+	}
+	return sum
+}
+
+// MemoryEstimate is the memory that the wrap holds while all of its processes
+// live and run, bytes, by the sum that profile.Memory gives:
+//
+//	the bare host and what each function's import adds to it, once, for the
+//	wrap's processes are forked from one that has imported all of them;
+//	for each process its own pages: a bare one's, and what the calls of its
+//	functions leave there;
+//	for each task what its call frees again.
+//
+// The tasks of a process are taken to run at the same time. The estimate leaves
+// out the agent. It is 0 where the profile has no memory.
+func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
+	var host, processes int64
+	imports := make(map[string]int64)
+	for _, process := range w.Processes {
+		var worker, transient int64
+		calls := make(map[string]int64)
+		for _, task := range process.Tasks {
+			f, ok := measured.Task(task)
+			if !ok {
+				continue
+			}
+			m := &f.Memory
+			host = max(host, m.Host.RSS)
+			imports[f.Name] = max(imports[f.Name], m.Imports.RSS)
+			worker = max(worker, m.Worker.Private)
+			calls[f.Name] = max(calls[f.Name], m.Calls.Private)
+			transient += m.Transient
+		}
+		processes += worker + total(calls) + transient
+	}
+	return host + total(imports) + processes
+}
+
+func total(bytes map[string]int64) (sum int64) {
+	for _, n := range bytes {
+		sum += n
+	}
+	return sum
+}
