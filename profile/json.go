@@ -32,7 +32,8 @@ type (
 		Wall      statJSON     `json:"wall"`
 		CPU       statJSON     `json:"cpu"`
 		Walls     []millis     `json:"walls_ms"`
-		Cold      millis       `json:"cold_ms"`
+		Cold      statJSON     `json:"cold"`
+		ColdCPU   statJSON     `json:"cold_cpu"`
 		RunQueue  millis       `json:"run_queue_ms"`
 		Periods   []periodJSON `json:"periods"`
 		PeakRSS   int64        `json:"peak_rss_bytes"`
@@ -149,7 +150,8 @@ func (e *encoder) function(f *Function) {
 	e.field(depth, "wall", newStatJSON(f.Wall), ",")
 	e.field(depth, "cpu", newStatJSON(f.CPU), ",")
 	e.field(depth, "walls_ms", newMillis(f.Walls), ",")
-	e.field(depth, "cold_ms", millis(f.Cold), ",")
+	e.field(depth, "cold", newStatJSON(f.Cold), ",")
+	e.field(depth, "cold_cpu", newStatJSON(f.ColdCPU), ",")
 	e.field(depth, "run_queue_ms", millis(f.RunQueue), ",")
 	e.text("      \"periods\": [\n")
 	var at millis
@@ -247,7 +249,7 @@ func (j *functionJSON) function() (Function, error) {
 		Name: j.Name, Tasks: j.Tasks, Lang: j.Lang, Version: j.Version,
 		Tracer: j.Tracer, Slowdown: j.Slowdown, Runs: j.Runs,
 		Wall: j.Wall.stat(), CPU: j.CPU.stat(),
-		Cold: time.Duration(j.Cold), RunQueue: time.Duration(j.RunQueue),
+		Cold: j.Cold.stat(), ColdCPU: j.ColdCPU.stat(), RunQueue: time.Duration(j.RunQueue),
 		PeakRSS: j.PeakRSS, Memory: j.Memory,
 		InputBytes: j.InputLen, OutputBytes: j.OutputLen,
 	}

@@ -48,8 +48,11 @@ type Function struct {
 	// from the shortest to the longest at evenly spaced ranks (0 %, 1 %, …,
 	// 100 %); of fewer runs each run, sorted. Empty in files made by hand.
 	Walls []time.Duration
-	// Cold is the wall time of the first call in a fresh process.
-	Cold time.Duration
+	// Cold is the wall time of the first call in a process that was forked for
+	// it, as every call in a fork process is: what a first call imports, caches
+	// and writes to for the first time is in it. ColdCPU is its thread's CPU time.
+	Cold    Stat
+	ColdCPU Stat
 	// RunQueue is how long, in the mean, a run waited for a CPU: time that
 	// other programs of this machine took. It is part of Wall and of the cpu
 	// periods. 0 where it is not worth a mention.

@@ -57,6 +57,12 @@ func (f *Function) faults() []error {
 	if err := f.CPU.fault(); err != nil {
 		add("cpu: %w", err)
 	}
+	if err := f.Cold.fault(); err != nil {
+		add("cold: %w", err)
+	}
+	if err := f.ColdCPU.fault(); err != nil {
+		add("cold_cpu: %w", err)
+	}
 	if err := f.wallsFault(); err != nil {
 		add("walls_ms: %w", err)
 	}
@@ -64,7 +70,6 @@ func (f *Function) faults() []error {
 		name  string
 		value int64
 	}{
-		{"cold_ms", int64(f.Cold)},
 		{"run_queue_ms", int64(f.RunQueue)},
 		{"peak_rss_bytes", f.PeakRSS},
 		{"memory.host", f.Memory.Host.least()},

@@ -55,7 +55,7 @@ func printProfile(w io.Writer, s style, p *profile.Profile) {
 		rows = append(rows, []string{
 			name, ms(f.Wall.Mean), ms(f.Wall.StdDev), ms(f.Wall.P99),
 			share(sum[profile.CPU]), share(sum[profile.Native]), share(sum[profile.Block]),
-			ms(f.Cold), bytesText(f.Memory.Alone()), fmt.Sprint(f.Runs),
+			ms(f.Cold.Mean), bytesText(f.Memory.Alone()), fmt.Sprint(f.Runs),
 		})
 	}
 	printTable(w, s, columns, rows)

@@ -38,7 +38,7 @@ func sampleProfile() *profile.Profile {
 		Functions: []profile.Function{
 			{
 				Name: "market-data", Tasks: []string{"MarketData"}, Lang: "python", Version: "3.11.7", Tracer: "strace",
-				Slowdown: 1.1, Runs: 20, Wall: stat(12300 * time.Microsecond), CPU: stat(2300 * time.Microsecond), Cold: 20 * time.Millisecond,
+				Slowdown: 1.1, Runs: 20, Wall: stat(12300 * time.Microsecond), CPU: stat(2300 * time.Microsecond), Cold: stat(20 * time.Millisecond),
 				Periods: []profile.Period{
 					{Class: profile.CPU, Mean: 2 * time.Millisecond},
 					{Class: profile.Block, Mean: 10 * time.Millisecond, Cause: "clock_nanosleep"},

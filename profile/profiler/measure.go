@@ -23,9 +23,14 @@ const (
 	// tracedRuns that count; one more comes first, cold, for the files that
 	// only a first call writes.
 	tracedRuns = 10
-	// Shares of the budget: warm-up and the traced runs; the rest is for runs
+	// coldRuns are first calls in processes forked for them. The first of all
+	// does not count where there are more: it finds files that nobody has read
+	// yet, which no later fork will.
+	coldRuns = 10
+	// Shares of the budget: warm-up, traced runs and first calls; the rest is for runs
 	// without a tracer.
 	warmUpShare = 0.1
+	coldShare   = 0.1
 	tracedShare = 0.3
 	// queueWorthNoting and queueFloor: time in the queue for a CPU that is
 	// less than this part of the wall time, or than this, is the kernel's
@@ -81,7 +86,7 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	f := profile.Function{
 		Name: state.Function, Tasks: []string{state.Name},
 		Lang: h.function.Lang, Version: h.interpreter.Version, Tracer: s.tracer.Name(),
-		Cold: cold.Run, InputBytes: len(input), OutputBytes: len(output),
+		InputBytes: len(input), OutputBytes: len(output),
 		Notes: slices.Clone(s.notes),
 	}
 	if err := m.warmUp(ctx, worker); err != nil {
@@ -96,7 +101,10 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	if err != nil {
 		return nil, err
 	}
-	// The tracer's runs were elsewhere: get warm again.
+	if err := m.colds(ctx, cold, &f); err != nil {
+		return nil, err
+	}
+	// Those runs were elsewhere: get warm again.
 	if _, err := m.call(ctx, worker); err != nil {
 		return nil, err
 	}
@@ -133,6 +141,34 @@ func (m *subject) call(ctx context.Context, w *host.Worker) (host.Reply, error) 
 		e.Timeout = timeout
 	}
 	return reply, e
+}
+
+// colds makes first calls, each in a process of its own.
+func (m *subject) colds(ctx context.Context, first host.Reply, f *profile.Function) error {
+	walls, cpus := []time.Duration{first.Run}, []time.Duration{first.CPU}
+	begin := time.Now()
+	for n := 0; n < coldRuns && m.within(begin, coldShare); n++ {
+		reply, err := m.cold(ctx)
+		if err != nil {
+			return err
+		}
+		walls, cpus = append(walls, reply.Run), append(cpus, reply.CPU)
+		m.session.report(m.state, Progress{Phase: PhaseCold, Runs: n + 1})
+	}
+	if len(walls) > 1 {
+		walls, cpus = walls[1:], cpus[1:]
+	}
+	f.Cold, f.ColdCPU = profile.NewStat(walls), profile.NewStat(cpus)
+	return nil
+}
+
+func (m *subject) cold(ctx context.Context) (host.Reply, error) {
+	w, err := m.host.worker(ctx)
+	if err != nil {
+		return host.Reply{}, &Error{Function: m.state.Function, State: m.state.Name, Err: err}
+	}
+	defer w.Close()
+	return m.call(ctx, w)
 }
 
 // within says whether less than a share of the budget is spent since a moment.
@@ -193,7 +229,7 @@ func (m *subject) share(all bool) float64 {
 	if all {
 		return 1
 	}
-	return (1-tracedShare-warmUpShare)/2 + warmUpShare
+	return (1-tracedShare-coldShare-warmUpShare)/2 + warmUpShare
 }
 
 // traced makes traced runs in a worker of their own, so that what a tracer
