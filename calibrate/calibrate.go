@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -126,6 +128,7 @@ type measurer struct {
 	interval  time.Duration
 	functions map[string]*workflow.Function
 	cpus      int
+	first     int // CPU of those that this process may run on
 	shapes    []*shape
 	running   []*running
 	until     time.Time // the budget's end
@@ -139,6 +142,9 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
 	}
 	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: constantShapes()}
+	if m.first, err = firstCPU(); err != nil {
+		return nil, err
+	}
 	if !o.SkipChecks {
 		m.shapes = append(m.shapes, checkShapes()...)
 	}
@@ -161,6 +167,19 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// firstCPU that this process may run on.
+func firstCPU() (int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 0, fmt.Errorf("ask for this process' CPUs: %w", err)
+	}
+	cpu := 0
+	for !set.IsSet(cpu) {
+		cpu++
+	}
+	return cpu, nil
 }
 
 // close stops all wraps and removes what was written.

@@ -52,7 +52,7 @@ func predictShape(s *shape, runs map[string]float64, c *predict.Calibration, cpu
 	if err != nil {
 		return 0, err
 	}
-	predictor, err := predict.New(d, profileOf(d, runs), c, predict.Options{CPUs: cpus})
+	predictor, err := predict.New(d, profileOf(d, runs), c, predict.Options{CPUs: s.cpus(cpus)})
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -38,8 +40,11 @@ type agent struct {
 }
 
 // startAgent starts the agent of a bundle.
-func startAgent(binary string, b bundle.Bundle, socket, bytecode string, peers []string) (*agent, error) {
+func startAgent(binary string, b bundle.Bundle, socket, bytecode string, cpus, peers []string) (*agent, error) {
 	args := []string{"wrap", b.Dir, "--listen", "unix://" + socket, "--leash", "--bytecode-cache", bytecode}
+	if cpus != nil {
+		args = append(args, "--cpus", strings.Join(cpus, ","))
+	}
 	for _, p := range peers {
 		args = append(args, "--peer", p)
 	}
@@ -163,12 +168,16 @@ func (m *measurer) launch(ctx context.Context, s *shape, index int) (_ *running,
 			peers = append(peers, b.Wrap+"=unix://"+sockets[i])
 		}
 	}
+	var cpus []string // all
+	if s.oneCPU {
+		cpus = []string{strconv.Itoa(m.first)}
+	}
 	for i, b := range bundles {
 		of := peers
 		if i > 0 {
 			of = nil // only wrap 1 calls others
 		}
-		a, err := startAgent(m.Binary, b, sockets[i], filepath.Join(m.dir, "bytecode"), of)
+		a, err := startAgent(m.Binary, b, sockets[i], filepath.Join(m.dir, "bytecode"), cpus, of)
 		if err != nil {
 			return nil, err
 		}

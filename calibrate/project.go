@@ -66,6 +66,9 @@ type shape struct {
 	stages []stage
 	// wraps, each with its processes. taskName names the tasks.
 	wraps [][]process
+	// oneCPU says that it runs on one CPU, where what happens at the same time
+	// takes its time from something.
+	oneCPU bool
 }
 
 // taskName of branch b of stage s, both from 0.
@@ -122,9 +125,18 @@ func (s *shape) parse() (*workflow.Definition, error) {
 	return workflow.ParseDefinition(s.name+".asl.json", data)
 }
 
+// cpus that the shape runs on, of a machine's.
+func (s *shape) cpus(machine int) int {
+	if s.oneCPU {
+		return 1
+	}
+	return machine
+}
+
 // plan makes the shape's plan. Every wrap may use all CPUs of the machine, as
 // wraps of a deployment to it may that get no CPUs of their own.
-func (s *shape) plan(cpus int) *plan.Plan {
+func (s *shape) plan(machine int) *plan.Plan {
+	cpus := s.cpus(machine)
 	p := &plan.Plan{Workflow: s.name, Model: "calibration"}
 	for i, processes := range s.wraps {
 		w := plan.Wrap{Name: fmt.Sprintf("wrap-%d", i+1), CPUs: cpus}

@@ -14,6 +14,7 @@ var (
 	poolWidths      = []int{2, 4}
 	forkWidths      = []int{1, 2, 4}
 	wrapWidths      = []int{2, 3, 4}
+	exitWidths      = []int{1, 4}
 )
 
 // constantShapes are the shapes that the constants are taken from. Their
@@ -37,7 +38,23 @@ func constantShapes() []*shape {
 	for _, n := range wrapWidths {
 		all = append(all, spreadOut(repeat(doze, n)...))
 	}
+	for _, n := range exitWidths {
+		all = append(all, forkedOnOne(n, false), forkedOnOne(n, true))
+	}
 	return all
+}
+
+// forkedOnOne is n forked processes on one CPU, and behind them, where it is so
+// asked, a function that computes while they end.
+func forkedOnOne(n int, then bool) *shape {
+	s := each(plan.Fork, repeat(doze, n)...)
+	s.name, s.oneCPU = key("end", n), true
+	if then {
+		s.name = key("end-then-compute", n)
+		s.stages = append(s.stages, stage{functions: []string{spin}})
+		s.wraps[0] = append(s.wraps[0], process{plan.Pool, []string{taskName(1, 0)}})
+	}
+	return s
 }
 
 // soloName is the check shape that runs each function alone.

@@ -38,10 +38,15 @@ type Calibration struct {
 	Dispatch time.Duration
 	// ThreadStart is the further delay of each next thread of a process.
 	ThreadStart time.Duration
-	// Startup (T_Startup) is from a fork's begin to the handler's start in the child.
+	// Startup (T_Startup) is from a fork's begin to the handler's start in the
+	// child: CPU time, first the zygote's and then the child's.
 	Startup time.Duration
-	// Block (T_Block) is from one fork's begin to the next's in the same wrap.
+	// Block (T_Block) is from one fork's begin to the next's in the same wrap: the
+	// zygote's part of Startup.
 	Block time.Duration
+	// Exit is the CPU time that the end of a forked process takes, beside what
+	// runs then.
+	Exit time.Duration
 	// IPC (T_IPC) is what each further process of a wrap adds to a stage's end.
 	IPC time.Duration
 	// RPC (T_RPC) is what calling another wrap for its part of a stage costs,
@@ -104,6 +109,7 @@ func (c *Calibration) constants() []constant {
 		{"thread_start_ms", &c.ThreadStart},
 		{"startup_ms", &c.Startup},
 		{"block_ms", &c.Block},
+		{"exit_ms", &c.Exit},
 		{"ipc_ms", &c.IPC},
 		{"rpc_ms", &c.RPC},
 		{"inv_ms", &c.INV},

@@ -13,6 +13,8 @@ type layout struct {
 	processes []process
 	// wraps[w] is the first of processes that is wrap w's; one more at the end.
 	wraps []int
+	// homes[w] is the domain of wrap w's CPUs.
+	homes []int
 	// domains are sets of CPUs that threads may share; every wrap is in one.
 	domains []domain
 	// cpus is the number of CPUs of all domains together.
@@ -42,16 +44,18 @@ type domain struct{ cpus []int }
 // layOut reads the plan. With only, the tasks of that stage must be placed;
 // without, all.
 func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
+	p.sim.left = p.sim.left[:0] // of another plan, or request
 	l.places = l.places[:0]
 	for range p.tasks {
 		l.places = append(l.places, place{process: -1})
 	}
-	l.processes, l.wraps = l.processes[:0], l.wraps[:0]
+	l.processes, l.wraps, l.homes = l.processes[:0], l.wraps[:0], l.homes[:0]
 	l.deal(p.options.CPUs, pl)
 	firstCPU := 0
 	for w := range pl.Wraps {
 		wrap := &pl.Wraps[w]
 		l.wraps = append(l.wraps, len(l.processes))
+		l.homes = append(l.homes, l.domainOf[firstCPU%l.cpus])
 		for i := range wrap.Processes {
 			spec := &wrap.Processes[i]
 			proc := process{

@@ -13,8 +13,13 @@ import "slices"
 type interpreter struct {
 	process int // index in layout.processes
 	group   int // that forked it; -1: a pool process
-	// ready is when its first thread may start.
+	// up says that it may start threads, which it may from ready on; until then
+	// tasks wait in queue. A pool process is up from the begin.
+	up    bool
 	ready int64
+	queue []int // tasks
+	// called are the functions that a forked process has called.
+	called []int
 	// started counts its threads; latest is when the last of them starts.
 	started int
 	latest  int64

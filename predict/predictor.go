@@ -158,7 +158,9 @@ func (p *Predictor) PartLatency(i int, pl *plan.Plan) (time.Duration, error) {
 // task is a Task state as the simulation needs it.
 type task struct {
 	name, function string
+	functionIndex  int
 	periods        []period
+	cold           []period // of a first call in its process
 }
 
 // period has what matters of a profile.Period.
@@ -195,7 +197,10 @@ func (p *Predictor) compile(s workflow.Stage, prof *profile.Profile) (stage, err
 				return 0, fmt.Errorf("the profile has no task %q: profile again", b.Task.Name)
 			}
 			p.index[b.Task.Name] = len(p.tasks)
-			p.tasks = append(p.tasks, task{name: b.Task.Name, function: b.Task.Function, periods: periods(f)})
+			p.tasks = append(p.tasks, task{
+				name: b.Task.Name, function: b.Task.Function, functionIndex: p.functionIndex(b.Task.Function),
+				periods: periods(f.Periods), cold: periods(f.ColdPeriods()),
+			})
 		}
 		for _, child := range b.Children {
 			c, err := add(child)
@@ -212,10 +217,20 @@ func (p *Predictor) compile(s workflow.Stage, prof *profile.Profile) (stage, err
 	return out, err
 }
 
+// functionIndex numbers the functions.
+func (p *Predictor) functionIndex(name string) int {
+	for i := range p.tasks {
+		if p.tasks[i].function == name {
+			return p.tasks[i].functionIndex
+		}
+	}
+	return len(p.tasks)
+}
+
 // periods without empty ones, neighbours of one class joined.
-func periods(f *profile.Function) []period {
+func periods(all []profile.Period) []period {
 	var out []period
-	for _, p := range f.Periods {
+	for _, p := range all {
 		switch last := len(out) - 1; {
 		case p.Mean <= 0:
 		case last >= 0 && out[last].class == p.Class && p.Class != profile.Block:

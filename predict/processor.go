@@ -35,10 +35,10 @@ func (s *simulation) share() {
 	q := &s.processor
 	q.pinned, q.unpinned = zeroed(q.pinned, s.cpus), zeroed(q.unpinned, len(s.domains))
 	for _, t := range s.running {
-		if proc := s.processOf(t); proc.cpu >= 0 {
-			q.pinned[proc.cpu]++
+		if th := &s.threads[t]; th.cpu >= 0 {
+			q.pinned[th.cpu]++
 		} else {
-			q.unpinned[proc.domain]++
+			q.unpinned[th.domain]++
 		}
 	}
 	q.cpuNum, q.cpuDen = zeroed(q.cpuNum, s.cpus), zeroed(q.cpuDen, s.cpus)
@@ -49,10 +49,10 @@ func (s *simulation) share() {
 	}
 	for _, t := range s.running {
 		th := &s.threads[t]
-		if proc := s.processOf(t); proc.cpu >= 0 {
-			th.num, th.den = q.cpuNum[proc.cpu], q.cpuDen[proc.cpu]
+		if th.cpu >= 0 {
+			th.num, th.den = q.cpuNum[th.cpu], q.cpuDen[th.cpu]
 		} else {
-			th.num, th.den = q.domainNum[proc.domain], q.domainDen[proc.domain]
+			th.num, th.den = q.domainNum[th.domain], q.domainDen[th.domain]
 		}
 	}
 }
@@ -87,10 +87,6 @@ func (q *processor) settle(d int, cpus []int) {
 			q.cpuNum[c], q.cpuDen[c] = num, den
 		}
 	}
-}
-
-func (s *simulation) processOf(t int) *process {
-	return &s.processes[s.interpreters[s.threads[t].interpreter].process]
 }
 
 // zeroed returns n zero values in b's memory where that suffices.

@@ -12,7 +12,8 @@ import (
 
 // simulation plays one stage of one plan. All times are ns from the stage's
 // begin. Its parts: walk.go follows the tree of the stage through wraps as the
-// agents do, lock.go is the interpreter lock, processor.go shares the CPUs.
+// agents do, fork.go starts and ends forked processes, lock.go is the interpreter
+// lock, processor.go shares the CPUs.
 type simulation struct {
 	layout
 	p     *Predictor
@@ -22,7 +23,8 @@ type simulation struct {
 	// events that are due at a known time, a heap.
 	events eventHeap
 	order  int // of events that were added
-	// threads, one for each task of the stage: threads[t-stage.first].
+	// threads, one for each task of the stage: threads[t-stage.first]; behind
+	// them those that fork and end processes.
 	threads []thread
 	// running are the indices of the threads that are on a CPU or queue for it.
 	running []int
@@ -31,6 +33,9 @@ type simulation struct {
 
 	groups       []group
 	interpreters []interpreter
+	zygotes      []zygote // by wrap
+	// left is the work that the stage before has left behind.
+	left []leftover
 	// pools maps a pool process to its interpreter; -1: none yet.
 	pools []int
 	nodes []nodeState // by node of the stage
@@ -41,11 +46,15 @@ type simulation struct {
 	spans     []span
 }
 
-// thread runs one task.
+// thread runs one task, or the work of a process' start or end.
 type thread struct {
+	job         job
 	interpreter int
-	up          int // node of the task
-	next        int // index of the period that it is in
+	up          int      // node of the task
+	periods     []period // of the task
+	next        int      // index of the period that it is in
+	// cpu that it is pinned to, of all; -1: any of the domain's.
+	cpu, domain int
 	// left of that period, ns of CPU.
 	left int64
 	// rate of progress: num/den of a CPU, where it runs.
@@ -73,6 +82,7 @@ func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
 	s.running, s.shared = s.running[:0], false
 	s.spans = s.spans[:0]
 	s.groups, s.interpreters = s.groups[:0], s.interpreters[:0]
+	s.readyZygotes()
 	s.threads = slices.Grow(s.threads[:0], st.end-st.first)[:st.end-st.first]
 	clear(s.threads)
 	s.nodes = slices.Grow(s.nodes[:0], len(st.nodes))[:len(st.nodes)]
@@ -81,10 +91,12 @@ func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
 	for i := range s.pools {
 		s.pools[i] = -1
 	}
+	s.resume()
 	s.begin()
 	for !s.done {
 		s.step()
 	}
+	s.leave()
 	return time.Duration(s.now)
 }
 
@@ -152,7 +164,11 @@ func (s *simulation) startThread(t int) {
 // endPeriod takes a thread from the period that it has finished to the next.
 func (s *simulation) endPeriod(t int) {
 	th := &s.threads[t]
-	periods := s.p.tasks[s.stage.first+t].periods
+	if th.job != runsTask {
+		s.endJob(t)
+		return
+	}
+	periods := th.periods
 	was := th.next
 	th.next++
 	if was >= 0 && periods[was].class != profile.Block {

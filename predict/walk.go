@@ -1,7 +1,8 @@
 package predict
 
 import (
-	"github.com/chiron-faas/chiron/plan"
+	"slices"
+
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -43,8 +44,8 @@ func (s *simulation) launch(g group, delay int64) {
 	s.at(s.now+delay, event{kind: startGroup, subject: g.home})
 }
 
-// startGroup forks the group's processes (equation 4: the j-th is delayed by
-// (j-1)·T_Block and takes T_Startup) and starts its nodes in their order.
+// startGroup has the group's processes forked and starts its nodes in their
+// order.
 func (s *simulation) startGroup(i int) {
 	g := &s.groups[i]
 	s.fork(i, g.children)
@@ -52,23 +53,6 @@ func (s *simulation) startGroup(i int) {
 	for _, n := range g.children {
 		s.nodes[n].up = -1
 		s.start(n, i)
-	}
-}
-
-// fork makes the fork processes of the group's wrap that have a task below the
-// nodes. A task whose wrap is elsewhere is forked there, when it is called.
-func (s *simulation) fork(i int, nodes []int) {
-	g := &s.groups[i]
-	j := int64(0)
-	for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
-		if s.processes[p].mode != plan.Fork || !s.serves(p, nodes) {
-			continue
-		}
-		g.forked = append(g.forked, s.interpret(interpreter{
-			process: p, group: i,
-			ready: s.now + j*int64(s.p.calibration.Block) + int64(s.p.calibration.Startup),
-		}))
-		j++
 	}
 }
 
@@ -87,8 +71,9 @@ func (s *simulation) serves(p int, nodes []int) bool {
 func (s *simulation) interpret(in interpreter) int {
 	in.holder, in.handover = -1, never
 	i := len(s.interpreters)
-	if i < cap(s.interpreters) {
-		in.line = s.interpreters[:i+1][i].line[:0] // its memory
+	if i < cap(s.interpreters) { // its memory
+		was := &s.interpreters[:i+1][i]
+		in.line, in.queue, in.called = was.line[:0], was.queue[:0], was.called[:0]
 	}
 	s.interpreters = append(s.interpreters, in)
 	return i
@@ -182,25 +167,50 @@ func (s *simulation) startTask(n, i int) {
 	}
 	if in < 0 {
 		if s.pools[pl.process] < 0 {
-			s.pools[pl.process] = s.interpret(interpreter{process: pl.process, group: -1})
+			s.pools[pl.process] = s.interpret(interpreter{process: pl.process, group: -1, up: true})
 		}
 		in = s.pools[pl.process]
 	}
 	th.interpreter = in
 	x := &s.interpreters[in]
+	if !x.up {
+		x.queue = append(x.queue, t)
+		return
+	}
 	begin := s.now
 	// A pool process and one that has been running get a call; the first call
 	// of a fork is in T_Startup.
 	if x.group < 0 || s.now > x.ready {
 		begin += int64(calibration.Dispatch)
 	}
-	begin = max(begin, x.ready)
+	s.schedule(in, t, begin)
+}
+
+// schedule starts a task's thread in a process that is up: at a time, or when
+// the thread before it has been started.
+func (s *simulation) schedule(i, t int, begin int64) {
+	x := &s.interpreters[i]
 	if x.started > 0 {
-		begin = max(begin, x.latest+int64(calibration.ThreadStart))
+		begin = max(begin, x.latest+int64(s.p.calibration.ThreadStart))
 	}
 	x.started++
 	x.latest = begin
+	th := &s.threads[t-s.stage.first]
+	proc := &s.processes[x.process]
+	th.cpu, th.domain = proc.cpu, proc.domain
+	th.periods = s.periodsIn(x, t)
 	s.at(begin, event{kind: startTask, subject: t})
+}
+
+// periodsIn are the task's periods in a process: those of a first call where it
+// was forked for this request and has not called the function yet.
+func (s *simulation) periodsIn(x *interpreter, t int) []period {
+	task := &s.p.tasks[t]
+	if x.group < 0 || slices.Contains(x.called, task.functionIndex) {
+		return task.periods
+	}
+	x.called = append(x.called, task.functionIndex)
+	return task.cold
 }
 
 // nodeDone tells a node's end to whatever waits for it.
@@ -242,6 +252,7 @@ func (s *simulation) childDone(i int) {
 		}
 		cost += max(0, used-1) * int64(calibration.IPC)
 	}
+	s.endForks(i)
 	if g.remote {
 		cost += int64(calibration.RPC) - int64(calibration.RPC)/2
 	}

@@ -1,0 +1,133 @@
+package predict
+
+import (
+	"slices"
+
+	"github.com/chiron-faas/chiron/plan"
+)
+
+// A forked process costs CPU time at both of its ends, and where processes
+// compete for CPUs that is time that others lack. Its wrap's zygote forks one
+// after the other, T_Block of work each (equation 4: the j-th child is (j-1)·T_Block
+// late); then the child works until its first handler begins, which with the
+// zygote's part is T_Startup. When its group has ended it is killed, and what the
+// kernel takes back runs beside whatever comes next.
+//
+// Difference from the paper: there T_Block and T_Startup are delays. They are the
+// same where every process has a CPU of its own.
+
+// job is what a thread is there for.
+type job uint8
+
+const (
+	runsTask job = iota
+	forks        // a wrap's zygote, for one child
+	starts       // a forked process, up to its first handler's begin
+	ends         // a forked process' end
+)
+
+// zygote is one wrap's.
+type zygote struct {
+	queue []int // interpreters to fork; the first is being forked
+}
+
+// leftover is work that goes on when a stage has ended.
+type leftover struct {
+	cpu, domain int
+	work        int64 // ns of CPU
+}
+
+func (s *simulation) readyZygotes() {
+	n := len(s.wraps) - 1
+	s.zygotes = slices.Grow(s.zygotes[:0], n)[:n]
+	for i := range s.zygotes {
+		s.zygotes[i].queue = s.zygotes[i].queue[:0]
+	}
+}
+
+// fork has the fork processes of the group's wrap forked that have a task below
+// the nodes. A task whose wrap is elsewhere is forked there, when it is called.
+func (s *simulation) fork(i int, nodes []int) {
+	g := &s.groups[i]
+	for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
+		if s.processes[p].mode != plan.Fork || !s.serves(p, nodes) {
+			continue
+		}
+		in := s.interpret(interpreter{process: p, group: i})
+		g.forked = append(g.forked, in)
+		z := &s.zygotes[g.wrap]
+		z.queue = append(z.queue, in)
+		if len(z.queue) == 1 {
+			s.forkNext(g.wrap)
+		}
+	}
+}
+
+// forkNext lets a wrap's zygote fork the first in its queue.
+func (s *simulation) forkNext(wrap int) {
+	s.work(thread{
+		job: forks, interpreter: s.zygotes[wrap].queue[0], cpu: -1, domain: s.homes[wrap],
+		left: int64(min(s.p.calibration.Block, s.p.calibration.Startup)),
+	})
+}
+
+// work starts a thread that no task has.
+func (s *simulation) work(th thread) {
+	s.threads = append(s.threads, th)
+	s.enterCPU(len(s.threads) - 1)
+}
+
+// endJob goes on with what comes after a job.
+func (s *simulation) endJob(t int) {
+	s.leaveCPU(t)
+	th := s.threads[t]
+	switch th.job {
+	case forks:
+		c := &s.p.calibration
+		proc := &s.processes[s.interpreters[th.interpreter].process]
+		s.work(thread{
+			job: starts, interpreter: th.interpreter, cpu: proc.cpu, domain: proc.domain,
+			left: int64(max(0, c.Startup-c.Block)),
+		})
+		z := &s.zygotes[proc.wrap]
+		z.queue = slices.Delete(z.queue, 0, 1)
+		if len(z.queue) > 0 {
+			s.forkNext(proc.wrap)
+		}
+	case starts:
+		in := &s.interpreters[th.interpreter]
+		in.up, in.ready = true, s.now
+		for _, waiting := range in.queue {
+			s.schedule(th.interpreter, waiting, s.now)
+		}
+	}
+}
+
+// endForks ends a group's forked processes.
+func (s *simulation) endForks(group int) {
+	exit := int64(s.p.calibration.Exit)
+	if exit == 0 {
+		return
+	}
+	for _, in := range s.groups[group].forked {
+		proc := &s.processes[s.interpreters[in].process]
+		s.work(thread{job: ends, interpreter: in, cpu: proc.cpu, domain: proc.domain, left: exit})
+	}
+}
+
+// resume goes on with what the stage before has left behind.
+func (s *simulation) resume() {
+	for _, l := range s.left {
+		s.work(thread{job: ends, cpu: l.cpu, domain: l.domain, left: l.work})
+	}
+	s.left = s.left[:0]
+}
+
+// leave notes what goes on behind the stage.
+func (s *simulation) leave() {
+	for _, t := range s.running {
+		if th := &s.threads[t]; th.job != runsTask && th.left > 0 {
+			s.left = append(s.left, leftover{cpu: th.cpu, domain: th.domain, work: th.left})
+		}
+	}
+}
