@@ -177,3 +177,16 @@ func RunBranches(ctx context.Context, s *State, input json.RawMessage, exec Exec
 	}
 	return results, nil
 }
+
+// RunInTurn is RunBranches one branch after the other, for who wants every task
+// alone.
+func RunInTurn(ctx context.Context, s *State, input json.RawMessage, exec Executor) ([]json.RawMessage, error) {
+	results := make([]json.RawMessage, len(s.Branches))
+	for i, branch := range s.Branches {
+		var err error
+		if results[i], err = Run(ctx, branch, input, exec); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}

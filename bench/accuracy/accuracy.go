@@ -71,13 +71,13 @@ type Step struct {
 
 // Defaults of Options.
 const (
-	// DefaultRounds give, with requestsPerRound, 30 requests a placement.
-	DefaultRounds         = 5
-	DefaultBatch          = 16
+	// DefaultRounds are as many requests of each placement.
+	DefaultRounds         = 30
+	DefaultBatch          = 24
 	DefaultSample         = 150
-	DefaultCalibrateEvery = 10 * time.Minute
-	// DefaultProfileRuns are fewer than the profiler's own: there is a profile
-	// on either side of every batch.
+	DefaultCalibrateEvery = 5 * time.Minute
+	// DefaultProfileRuns are fewer than the profiler's own: how long the functions
+	// take is measured in every round.
 	DefaultProfileRuns = 10
 )
 
@@ -306,18 +306,13 @@ func (s *session) visit(ctx context.Context, w *subject) error {
 			return nil
 		}
 		batch = batch[:min(len(batch), s.Batch)]
-		measured, err := s.measure(ctx, w, batch)
+		measured, alone, err := s.measure(ctx, w, batch)
 		if err != nil {
 			return err
 		}
-		after, err := s.profile(ctx, w, s.Tracer)
-		if err != nil {
+		if err := s.archive.write(&line{Workflow: w.name, Solo: alone}); err != nil {
 			return err
 		}
-		if err := s.archive.writeProfile(w.name, s.Tracer, after); err != nil {
-			return err
-		}
-		// Only now: without a profile behind it, a measurement is worth little.
 		for _, m := range measured {
 			if err := s.archive.write(&line{Workflow: w.name, Measurement: m}); err != nil {
 				return err

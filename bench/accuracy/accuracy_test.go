@@ -133,8 +133,8 @@ func TestRun(t *testing.T) {
 	}
 	drawn := 0
 	for _, row := range rows {
-		if row.Requests != o.Rounds*requestsPerRound {
-			t.Errorf("%s: %d requests, want %d", row.Name, row.Requests, o.Rounds*requestsPerRound)
+		if row.Requests != o.Rounds {
+			t.Errorf("%s: %d requests, want %d", row.Name, row.Requests, o.Rounds)
 		}
 		// The longest function is in every placement's latency; and a
 		// prediction that is off by ten is no prediction.
@@ -218,13 +218,26 @@ func TestSwitchInterval(t *testing.T) {
 	}
 	w := &subject{project: p, dir: t.TempDir(), measuredWorkflow: (&archive{}).workflow(p.Name)}
 	some := []*Placement{placements[0], placements[len(switchIntervals())-1]}
-	measured, err := s.measure(t.Context(), w, some)
+	measured, alone, err := s.measure(t.Context(), w, some)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for kind, runs := range map[string]map[string]*taskRuns{"warm": alone.Warm, "cold": alone.Cold} {
+		for task, r := range runs {
+			if len(r.Wall) != minRounds || len(r.CPU) != minRounds {
+				t.Errorf("%s alone, %s: %d and %d runs, want %d", task, kind, len(r.Wall), len(r.CPU), minRounds)
+			}
+			if task == "Waiter" && slices.Min(r.Wall) < 30*time.Millisecond {
+				t.Errorf("%s alone, %s: %v", task, kind, r.Wall)
+			}
+		}
+		if len(runs) != 2 {
+			t.Errorf("%s runs of %d tasks, want 2", kind, len(runs))
+		}
+	}
 	for i, m := range measured {
 		// It waits for three times 10 ms.
-		if row := newRow(some[i], m); row.Requests != minRounds*requestsPerRound || row.P50 < 30*time.Millisecond || row.SwitchInterval == 0 {
+		if row := newRow(some[i], m); row.Requests != minRounds || row.P50 < 30*time.Millisecond || row.SwitchInterval == 0 {
 			t.Errorf("%s: %d requests, median %v, failure %q", row.Name, row.Requests, row.P50, m.Failure)
 		}
 	}
@@ -238,7 +251,7 @@ func TestArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range []*line{{Calibration: constants()}, {Workflow: "w", Measurement: &measurement{Placement: "a", Latencies: [][]time.Duration{{1, 2}}}}} {
+	for _, l := range []*line{{Calibration: constants()}, {Workflow: "w", Measurement: &measurement{Placement: "a", Latencies: []time.Duration{1, 2}}}} {
 		if err := r.write(l); err != nil {
 			t.Fatal(err)
 		}

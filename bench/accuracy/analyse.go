@@ -124,6 +124,12 @@ type predictors struct {
 	archive  *archive
 	workflow *measuredWorkflow
 	known    map[predictorKey]*predict.Predictor
+	refitted map[refitKey]*profile.Profile
+}
+
+type refitKey struct {
+	profile *profile.Profile
+	solo    *soloRuns
 }
 
 type predictorKey struct {
@@ -133,7 +139,19 @@ type predictorKey struct {
 }
 
 func newPredictors(a *archive, w *measuredWorkflow) *predictors {
-	return &predictors{archive: a, workflow: w, known: make(map[predictorKey]*predict.Predictor)}
+	return &predictors{archive: a, workflow: w, known: make(map[predictorKey]*predict.Predictor), refitted: make(map[refitKey]*profile.Profile)}
+}
+
+// refit is soloRuns.refit, once; without soloRuns the profile itself.
+func (s *predictors) refit(p *profile.Profile, solo *soloRuns) *profile.Profile {
+	if solo == nil {
+		return p
+	}
+	key := refitKey{p, solo}
+	if s.refitted[key] == nil {
+		s.refitted[key] = solo.refit(p)
+	}
+	return s.refitted[key]
 }
 
 func (s *predictors) of(k predictorKey) (*predict.Predictor, error) {
@@ -147,10 +165,10 @@ func (s *predictors) of(k predictorKey) (*predict.Predictor, error) {
 	return p, err
 }
 
-// predict fills in what the models say of a placement: the mean of the
-// predictions from the profile and the constants before it was measured and
-// from those after, so that a machine that becomes slower or faster meanwhile
-// does not decide.
+// predict fills in what the models say of a placement, from the profile before
+// it was measured with the times that the functions took in the same rounds, and
+// from the constants before and after: the mean of both predictions, so that a
+// machine that becomes slower or faster meanwhile does not decide.
 func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper []measuredProfile) error {
 	calibrated := s.archive.calibrated
 	first, last, later := around(calibrated, m.Begin, m.End)
@@ -160,20 +178,19 @@ func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper
 		for i, p := range profiles {
 			times[i] = p.at
 		}
-		before, after, _ := around(times, m.Begin, m.End)
-		for _, side := range []int{before, after} {
-			for calibration, weight := range map[int]float64{first: 1 - later, last: later} {
-				if first == last {
-					weight = 1
-				}
-				key := predictorKey{profile: profiles[side].profile, calibration: calibration, cpus: p.CPUs}
-				predictor, err := s.of(key)
-				if err == nil {
-					err = f(predictor, key.profile, weight/2)
-				}
-				if err != nil {
-					return err
-				}
+		before, _, _ := around(times, m.Begin, m.End)
+		fitted := s.refit(profiles[before].profile, s.workflow.soloOf(m.Begin))
+		for calibration, weight := range map[int]float64{first: 1 - later, last: later} {
+			if first == last {
+				weight = 1
+			}
+			key := predictorKey{profile: fitted, calibration: calibration, cpus: p.CPUs}
+			predictor, err := s.of(key)
+			if err == nil {
+				err = f(predictor, key.profile, weight)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil

@@ -37,6 +37,7 @@ type measuredWorkflow struct {
 	placements []*Placement
 	notes      []string
 	profiles   []measuredProfile
+	solos      []*soloRuns             // by batch
 	done       map[string]*measurement // by placement
 }
 
@@ -59,10 +60,9 @@ type measurement struct {
 	Placement string    `json:"placement"`
 	Begin     time.Time `json:"begin"`
 	End       time.Time `json:"end"`
-	// Latencies of the requests that count, by round, ns.
-	Latencies [][]time.Duration `json:"latencies_ns,omitempty"`
-	// Traces are the spans of one more request of each round (wrap.Span), which
-	// tell where a prediction that misses does so.
+	// Latencies of the requests that count, one a round, ns.
+	Latencies []time.Duration `json:"latencies_ns,omitempty"`
+	// Traces are the spans of further requests (wrap.Span), which tell where a prediction that misses does so.
 	Traces []json.RawMessage `json:"traces,omitempty"`
 	// Others is the part of the machine that other programs used meanwhile.
 	Others float64 `json:"others"`
@@ -82,6 +82,7 @@ type line struct {
 	Notes       []string             `json:"notes,omitempty"` // of the placements
 	Tracer      string               `json:"tracer,omitempty"`
 	Profile     json.RawMessage      `json:"profile,omitempty"`
+	Solo        *soloRuns            `json:"solo,omitempty"`
 	Measurement *measurement         `json:"measurement,omitempty"`
 }
 
@@ -163,6 +164,9 @@ func (a *archive) take(l *line) error {
 			return err
 		}
 		w.profiles = append(w.profiles, measuredProfile{at: l.At, tracer: l.Tracer, profile: p})
+	}
+	if l.Solo != nil {
+		w.solos = append(w.solos, l.Solo)
 	}
 	if m := l.Measurement; m != nil {
 		w.done[m.Placement] = m

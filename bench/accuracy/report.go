@@ -91,7 +91,7 @@ func newRow(p *Placement, m *measurement) *Row {
 	for _, w := range p.Plan.Wraps {
 		row.Processes += len(w.Processes)
 	}
-	all := slices.Concat(m.Latencies...)
+	all := m.Latencies
 	values := make([]float64, len(all))
 	for i, d := range all {
 		values[i] = float64(d)

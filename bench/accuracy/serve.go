@@ -1,17 +1,16 @@
 package accuracy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,33 +18,36 @@ import (
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/local"
+	"github.com/chiron-faas/chiron/plan"
 )
 
 const (
-	// requestsPerRound are timed; one that is not goes before them, since the
-	// placement's processes have slept while the others had their turn.
-	requestsPerRound = 6
 	// warmUps come before the first round.
 	warmUps = 3
+	// traceEvery so many rounds a request of each placement is traced.
+	traceEvery = 6
+	// pause before each request: what the one before leaves behind (forked
+	// children that end, and are reaped) is no part of this one's latency. Package
+	// calibrate leaves the same between its.
+	pause = 3 * time.Millisecond
 	// maxAnswer bounds a response, bytes.
 	maxAnswer = 64 << 20
-	// headerTrace asks a wrap for the spans of a request: see wrap.Span.
-	headerTrace = "Chiron-Trace"
 )
 
 // served is a placement that is up.
 type served struct {
 	*Placement
-	dir     string
-	running deploy.Running
-	client  *http.Client
-	rounds  [][]time.Duration
-	traces  []json.RawMessage
-	failure error
+	dir       string
+	running   deploy.Running
+	client    *http.Client
+	latencies []time.Duration // by round
+	traces    []json.RawMessage
+	failure   error
 }
 
 // measure brings a batch of placements up, measures them, and takes them down.
-func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (_ []*measurement, err error) {
+// What the functions take alone is measured in the same rounds.
+func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (_ []*measurement, _ *soloRuns, err error) {
 	s.batches++
 	// It is short, since sockets lie below; of its own for each, since the
 	// local target deals out CPUs by what else is up.
@@ -54,49 +56,63 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	for i, p := range batch {
 		all[i] = &served{Placement: p, dir: filepath.Join(dir, fmt.Sprint(i))}
 	}
-	defer func() { err = errors.Join(err, s.takeDown(ctx, all), os.RemoveAll(dir)) }()
+	warm, cold := newSolo(w.project, plan.Pool, len(s.cpus), dir), newSolo(w.project, plan.Fork, len(s.cpus), dir)
+	everything := append(slices.Clone(all), warm.served, cold.served)
+	defer func() {
+		warm.closeIdle()
+		cold.closeIdle()
+		err = errors.Join(err, s.takeDown(ctx, everything), os.RemoveAll(dir))
+	}()
 	// Once, before several ask at the same time.
 	for _, f := range w.project.Functions {
 		if _, err := s.interpreter(ctx, f.Lang, f.Runtime); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	var group errgroup.Group
 	group.SetLimit(runtime.NumCPU())
-	for i, p := range all {
-		s.tell(w, "deploy", i, len(all))
+	for i, p := range everything {
+		s.tell(w, "deploy", i, len(everything))
 		group.Go(func() error { p.failure = s.bringUp(ctx, w, p); return nil })
 	}
 	_ = group.Wait() // each keeps its own failure
+	if err := errors.Join(warm.failure, cold.failure); err != nil {
+		return nil, nil, err
+	}
 	begin := time.Now().UTC()
 	before, err := readLoad()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for round := range s.Rounds {
 		s.tell(w, "measure", round, s.Rounds)
+		for _, alone := range []*solo{warm, cold} {
+			if err := alone.turn(ctx, w.project.Input); err != nil {
+				return nil, nil, err
+			}
+		}
 		for i := range all {
 			p := all[i]
 			if round%2 == 1 { // nobody always comes after the same
 				p = all[len(all)-1-i]
 			}
 			if p.failure == nil {
-				p.failure = p.turn(ctx, w.project.Input, round == 0)
+				p.failure = p.turn(ctx, w.project.Input, round)
 			}
 			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+				return nil, nil, context.Cause(ctx)
 			}
 		}
 	}
 	after, err := readLoad()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	end := time.Now().UTC()
 	var measured []*measurement
 	var failures []error
 	for _, p := range all {
-		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.rounds, Traces: p.traces, Others: others(before, after)}
+		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.latencies, Traces: p.traces, Others: others(before, after)}
 		if p.failure != nil {
 			m.Latencies, m.Traces, m.Failure = nil, nil, p.failure.Error()
 			failures = append(failures, fmt.Errorf("%s: %w", p.name(), p.failure))
@@ -104,9 +120,9 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 		measured = append(measured, m)
 	}
 	if len(failures) == len(all) {
-		return nil, failures[0] // it is not the placements' fault
+		return nil, nil, failures[0] // it is not the placements' fault
 	}
-	return measured, nil
+	return measured, &soloRuns{Begin: begin, Warm: warm.runs, Cold: cold.runs}, nil
 }
 
 // bringUp builds and starts a placement.
@@ -162,60 +178,33 @@ func clientOf(endpoint deploy.Endpoint) *http.Client {
 	}}
 }
 
-// turn is one placement's in a round.
-func (p *served) turn(ctx context.Context, input []byte, first bool) error {
+// turn is one placement's in a round: a request that is timed, and before it one
+// that is not, since the placement's processes have slept while the others had
+// their turn. There is one a round, and many rounds, since requests that follow
+// each other find the machine in the same state.
+func (p *served) turn(ctx context.Context, input []byte, round int) error {
 	idle := 1
-	if first {
+	if round == 0 {
 		idle = warmUps
 	}
-	var took []time.Duration
-	for i := range idle + requestsPerRound {
+	var took time.Duration
+	for range idle + 1 {
+		time.Sleep(pause)
 		begun := time.Now()
-		if _, err := invoke(ctx, p.client, input, false); err != nil {
+		if _, _, err := post(ctx, p.client, "/", input, false); err != nil {
 			return err
 		}
-		if i >= idle {
-			took = append(took, time.Since(begun))
-		}
+		took = time.Since(begun)
 	}
-	p.rounds = append(p.rounds, took)
-	trace, err := invoke(ctx, p.client, input, true)
+	p.latencies = append(p.latencies, took)
+	if round%traceEvery != 0 {
+		return nil
+	}
+	time.Sleep(pause)
+	_, trace, err := post(ctx, p.client, "/", input, true)
 	if err != nil {
 		return err
 	}
 	p.traces = append(p.traces, trace)
 	return nil
-}
-
-// invoke makes a request; with traced it returns the spans of its tasks, which
-// no request that counts is asked for.
-func invoke(ctx context.Context, client *http.Client, input []byte, traced bool) (trace json.RawMessage, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://wrap/", bytes.NewReader(input))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if traced {
-		req.Header.Set(headerTrace, "1")
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("a request was answered with status %d: %.300s", res.StatusCode, body)
-	}
-	if !traced {
-		return nil, nil
-	}
-	trace = json.RawMessage(res.Header.Get(headerTrace))
-	if !json.Valid(trace) {
-		return nil, fmt.Errorf("a request's trace is no JSON: %.300s", trace)
-	}
-	return trace, nil
 }

@@ -117,15 +117,7 @@ func (s *session) close() {
 // Parallel runs the branches one after the other: each function is measured
 // alone.
 func (s *session) Parallel(ctx context.Context, state *workflow.State, input json.RawMessage) ([]json.RawMessage, error) {
-	var outputs []json.RawMessage
-	for _, branch := range state.Branches {
-		output, err := workflow.Run(ctx, branch, input, s)
-		if err != nil {
-			return nil, err
-		}
-		outputs = append(outputs, output)
-	}
-	return outputs, nil
+	return workflow.RunInTurn(ctx, state, input, s)
 }
 
 // Task measures the function of a task on the input that it gets, unless that
