@@ -203,6 +203,7 @@ func (m *measurer) measure(ctx context.Context) (*Report, error) {
 	}}
 	r.observe(observed)
 	r.fit(observed)
+	r.Calibration.Spread = factors(observed)
 	if err := r.refuse(observed); err != nil && !m.Force {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ type observation struct {
 	lastStart []float64
 	// tail is from the last function's end to the answer.
 	tail []float64
+	// overheads has a value for each request, not each round: what it took
+	// before the last function of the last stage began and after it ended.
+	overheads []float64
 }
 
 // rounds measures every shape once a round, so that what disturbs the machine
@@ -83,6 +86,9 @@ func turn(ctx context.Context, c *client, o *observation) error {
 		latency += r.latency()
 		lastStart += r.lastStart()
 		tail += r.tail()
+		if o != nil {
+			o.overheads = append(o.overheads, float64(r.lastStart()+r.tail()))
+		}
 	}
 	if o == nil {
 		return nil
