@@ -1,6 +1,7 @@
 package calibrate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -43,6 +44,55 @@ func factors(observed []*observation) []float64 {
 	}
 	knots[last] = rounded(min(all[len(all)-1], max(knots[last-1], 2*mean*float64(last)-sum)))
 	return knots
+}
+
+// together is predict.Calibration.Together: the mean of Spearman's rank
+// correlations of each two functions of the shape that computes several times in
+// a row, over the rounds.
+func together(observed []*observation) float64 {
+	for _, o := range observed {
+		if o.name != togetherName || len(o.functions) < 2 || len(o.functions[0]) < minRuns {
+			continue
+		}
+		ranks := make([][]int, len(o.functions))
+		for i, runs := range o.functions {
+			ranks[i] = ranksOf(runs)
+		}
+		sum, pairs := 0.0, 0.0
+		for i, a := range ranks {
+			for _, b := range ranks[i+1:] {
+				sum += spearman(a, b)
+				pairs++
+			}
+		}
+		return rounded(max(0, sum/pairs))
+	}
+	return 0
+}
+
+// ranksOf says for each value how many are less, the earlier of equals first.
+func ranksOf(values []float64) []int {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	ranks := make([]int, len(values))
+	for rank, i := range order {
+		ranks[i] = rank
+	}
+	return ranks
+}
+
+// spearman is 1 − 6·Σd²/(n·(n²−1)).
+func spearman(a, b []int) float64 {
+	n := float64(len(a))
+	squares := 0.0
+	for i := range a {
+		d := float64(a[i] - b[i])
+		squares += d * d
+	}
+	return 1 - 6*squares/(n*(n*n-1))
 }
 
 // rounded to four digits after the point: a file is read by people.

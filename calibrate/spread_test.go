@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/chiron-faas/chiron/predict"
@@ -44,5 +45,32 @@ func TestFactors(t *testing.T) {
 	}
 	if factors([]*observation{{shape: constantShapes()[0]}}) != nil {
 		t.Error("nothing observed, yet it varies")
+	}
+}
+
+func TestTogether(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 8))
+	of := func(shared float64) float64 {
+		o := &observation{shape: togetherShape(), functions: make([][]float64, 4)}
+		for range 400 {
+			moment := dice.NormFloat64()
+			for i := range o.functions {
+				o.functions[i] = append(o.functions[i], 10+shared*moment+(1-shared)*dice.NormFloat64())
+			}
+		}
+		return together([]*observation{o})
+	}
+	if got := of(1); got != 1 {
+		t.Errorf("all as one: %v", got)
+	}
+	if got := of(0); got > 0.05 {
+		t.Errorf("each for itself: %v", got)
+	}
+	// Equal parts correlate by 1/2; by rank by 6/π·asin(1/4) = 0.483.
+	if got := of(0.5); math.Abs(got-0.483) > 0.06 {
+		t.Errorf("half and half: %v", got)
+	}
+	if got := together(nil); got != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }

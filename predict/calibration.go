@@ -63,6 +63,11 @@ type Calibration struct {
 	// functions as a part of what the constants say that it costs. One factor is
 	// for all constants of a request. Empty: they do not vary.
 	Spread []float64
+	// Together is how far what computes in one request is slow and fast at the
+	// same time, as a machine that others use too makes it: the rank correlation
+	// (Spearman's) of the times of two functions of a request, over requests. 0:
+	// each varies for itself; 1: all do as one.
+	Together float64
 }
 
 // maxConstant bounds every constant: what is beyond a minute was not measured.
@@ -98,6 +103,9 @@ func (c *Calibration) Check() error {
 	}
 	if err := checkSpread(c.Spread); err != nil {
 		faults = append(faults, err)
+	}
+	if !(c.Together >= 0 && c.Together <= 1) {
+		faults = append(faults, fmt.Errorf("together is %v: it is a part, from 0 to 1", c.Together))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("calibration: %w: calibrate again", errors.Join(faults...))
@@ -155,6 +163,7 @@ type calibrationJSON struct {
 	Version    string             `json:"version"`
 	Constants  map[string]float64 `json:"constants"`
 	Spread     []float64          `json:"spread"`
+	Together   float64            `json:"together"`
 }
 
 // MarshalJSON implements json.Marshaler: the file's form, its keys always in
@@ -187,6 +196,9 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, `,"spread":%s`, value)
 	}
+	if c.Together != 0 {
+		fmt.Fprintf(&b, `,"together":%s`, strconv.FormatFloat(c.Together, 'f', -1, 64))
+	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
@@ -201,7 +213,7 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 	if err := d.Decode(&file); err != nil {
 		return err
 	}
-	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread}
+	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together}
 	known := c.constants()
 	for _, k := range known {
 		ms, ok := file.Constants[k.key]

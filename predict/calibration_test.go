@@ -18,7 +18,7 @@ func TestCalibrationFile(t *testing.T) {
 	want.Created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	want.Version = "3.11.7"
 	want.Request = 123457 * time.Nanosecond
-	want.Spread = []float64{0.75, 1, 1.0625, 7}
+	want.Spread, want.Together = []float64{0.75, 1, 1.0625, 7}, 0.75
 	path := filepath.Join(t.TempDir(), "calibration.json")
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
@@ -55,6 +55,7 @@ func TestReadCalibrationRefuses(t *testing.T) {
 		"a negative one":               {`"inv_ms":4`, `"inv_ms":-4`, "inv_ms is negative"},
 		"beyond a minute":              {`"inv_ms":4`, `"inv_ms":70000`, "over a minute"},
 		"too narrow":                   {`}}`, `},"spread":[1]}`, "1 quantiles"},
+		"more than all":                {`}}`, `},"together":1.5}`, "together is 1.5"},
 		"not ascending":                {`}}`, `},"spread":[1,2,1.5]}`, "not ascending"},
 		"a negative one of the spread": {`}}`, `},"spread":[-1,2]}`, "not ascending"},
 		"a wild one":                   {`}}`, `},"spread":[1,2000]}`, "not ascending"},

@@ -85,8 +85,8 @@ func meanOf(latencies []time.Duration) time.Duration {
 }
 
 // Distribution draws requests: of every task a run as its profile says that
-// they vary, and of the machine's constants what Calibration.Spread says; and
-// simulates each. Where nothing varies all of them take Prediction.Latency.
+// they vary, and of the machine's constants what Calibration.Spread says; what computes
+// is slow or fast together as far as Calibration.Together says; and simulates each. Where nothing varies all of them take Prediction.Latency.
 func (p *Predictor) Distribution(pl *plan.Plan, o DistributionOptions) (*Distribution, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -179,8 +179,9 @@ func (p *Predictor) samplers(pl *plan.Plan, o DistributionOptions, n int) ([]*sa
 			p.runs[i] = runsOf(&p.tasks[i])
 		}
 		p.overhead = overheadOf(p.calibration.Spread)
+		p.shares = p.sharesOf()
 	}
-	p.draws.make(o.Samples, 1+len(p.tasks), o.Seed)
+	p.draws.make(o.Samples, p.shares, o.Seed)
 	for len(p.drawing) < n {
 		p.drawing = append(p.drawing, p.newSampler())
 	}
@@ -210,14 +211,14 @@ func (p *Predictor) newSampler() *sampler {
 	return s
 }
 
-// latency of one request, whose draws are for the overhead and for each task.
+// latency of one request by its draws.
 func (s *sampler) latency(draws []uint32) time.Duration {
 	if s.of.overhead != nil {
-		s.predictor.calibration = s.of.calibration.scaled(at(s.of.overhead, draws[0]))
+		s.predictor.calibration = s.of.calibration.scaled(at(s.of.overhead, draws[overheadColumn]))
 	}
 	for i := range s.predictor.tasks {
 		if r := &s.of.runs[i]; r.knots > 0 {
-			r.draw(draws[1+i], s.predictor.tasks[i].periods)
+			r.draw(draws[firstTaskColumn+i], s.predictor.tasks[i].periods)
 		}
 	}
 	latency := s.predictor.calibration.Request

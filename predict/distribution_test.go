@@ -36,7 +36,7 @@ func vary(s *sample, r *rand.Rand) {
 		}
 	}
 	if r.IntN(2) == 0 {
-		s.calibration.Spread = []float64{0.8, 0.9, 1, 1.1, 3}
+		s.calibration.Spread, s.calibration.Together = []float64{0.8, 0.9, 1, 1.1, 3}, r.Float64()
 	}
 }
 

@@ -171,13 +171,25 @@ func exponential() []int64 {
 // others are.
 func deal(periods []period, off int64) []int64 {
 	works := make([]int64, len(periods))
-	weights := make([]float64, len(periods))
-	var varying float64
 	for i, p := range periods {
 		works[i] = p.work
-		weights[i] = p.variance
-		varying += p.variance
 	}
+	left := dealBy(weightsOf(periods), works, off)
+	if left == 0 {
+		return works
+	}
+	// All that varies is at nothing: the rest gives way by its length.
+	lengths := make([]float64, len(works))
+	for i, w := range works {
+		lengths[i] = float64(w)
+	}
+	dealBy(lengths, works, left)
+	return works
+}
+
+// dealBy adds off to the works by weight and returns what it could not take from
+// them, since none gets less than nothing. It uses up the weights.
+func dealBy(weights []float64, works []int64, off int64) int64 {
 	for off != 0 {
 		var total float64
 		widest := -1
@@ -187,38 +199,29 @@ func deal(periods []period, off int64) []int64 {
 				widest = i
 			}
 		}
-		if widest < 0 { // no more that varies: by length
-			if varying < 0 {
-				break
-			}
-			varying = -1
-			for i := range works {
-				weights[i] = float64(works[i])
-			}
-			continue
+		if widest < 0 {
+			break
 		}
 		left := off
 		for i, w := range weights {
-			part := int64(math.Round(float64(float64(off) * (w / total))))
 			if i == widest {
 				continue
 			}
-			part = max(part, -works[i])
+			part := max(int64(math.Round(float64(off)*(w/total))), -works[i])
 			works[i] += part
 			left -= part
 		}
-		// The widest takes what rounding and the others leave.
+		// The widest takes what rounding and the others leave, as far as it can.
 		part := max(left, -works[widest])
 		works[widest] += part
-		left -= part
-		for i := range weights {
-			if works[i] == 0 {
+		off = left - part
+		for i, w := range works {
+			if w == 0 {
 				weights[i] = 0
 			}
 		}
-		off = left
 	}
-	return works
+	return off
 }
 
 // overheadOf makes knots of Calibration.Spread, in millionths; nil: no spread.
@@ -231,6 +234,51 @@ func overheadOf(spread []float64) []int64 {
 		knots[i] = int64(math.Round(s * micro))
 	}
 	return knots
+}
+
+// sharesOf says for each column of draws which part of its ranks is the
+// moment's: the root of Together, and of a task's only as much as what varies of
+// it computes. What waits, waits for others, whose luck is their own.
+func (p *Predictor) sharesOf() []uint32 {
+	whole := math.Sqrt(p.calibration.Together)
+	shares := make([]uint32, firstTaskColumn+len(p.tasks))
+	shares[overheadColumn] = partOf32(whole)
+	for i := range p.tasks {
+		computing, all := 0.0, 0.0
+		weights := weightsOf(p.tasks[i].periods)
+		for k, one := range p.tasks[i].periods {
+			all += weights[k]
+			if one.class != profile.Block {
+				computing += weights[k]
+			}
+		}
+		if all > 0 {
+			shares[firstTaskColumn+i] = partOf32(whole * (computing / all))
+		}
+	}
+	return shares
+}
+
+// partOf32 is a part, 0 to 1, in 2³².
+func partOf32(part float64) uint32 {
+	return uint32(min(math.Round(math.Ldexp(part, 32)), math.MaxUint32))
+}
+
+// weightsOf periods by which a run's deviation is dealt: their variances, or
+// their lengths where none is known to vary.
+func weightsOf(periods []period) []float64 {
+	weights := make([]float64, len(periods))
+	varies := false
+	for i, p := range periods {
+		weights[i] = p.variance
+		varies = varies || p.variance > 0
+	}
+	if !varies {
+		for i, p := range periods {
+			weights[i] = float64(p.work)
+		}
+	}
+	return weights
 }
 
 // scaled has all constants of a request times some millionths; the switch
@@ -251,15 +299,25 @@ type draws struct {
 	seed    uint64
 }
 
+// Columns of draws: what all of a request share, the overhead, then the tasks.
+const (
+	momentColumn = iota
+	overheadColumn
+	firstTaskColumn
+)
+
 func (d *draws) of(sample int) []uint32 {
 	return d.ranks[sample*d.columns : (sample+1)*d.columns]
 }
 
-// make draws the ranks, unless they are there. Every column is stratified (a
+// make draws the ranks, unless they are there. shares[c] is the part of samples
+// whose rank of column c is that of the moment, for parts of 2³²: two columns
+// that share a part p each have the rank correlation p². Every column is stratified (a
 // Latin hypercube: McKay, Beckman and Conover, 1979): of n samples one falls into
 // each n-th part of its range, so that each function's own distribution is met
 // closely with few samples, and only their meeting is left to chance.
-func (d *draws) make(samples, columns int, seed uint64) {
+func (d *draws) make(samples int, shares []uint32, seed uint64) {
+	columns := len(shares)
 	if d.samples == samples && d.columns == columns && d.seed == seed {
 		return
 	}
@@ -272,7 +330,11 @@ func (d *draws) make(samples, columns int, seed uint64) {
 		}
 		dice.Shuffle(samples, func(i, j int) { strata[i], strata[j] = strata[j], strata[i] })
 		for i, s := range strata {
-			d.ranks[i*columns+c] = uint32((uint64(s)<<32 | uint64(dice.Uint32())) / uint64(samples))
+			own := uint32((uint64(s)<<32 | uint64(dice.Uint32())) / uint64(samples))
+			if dice.Uint32() < shares[c] {
+				own = d.ranks[i*columns+momentColumn]
+			}
+			d.ranks[i*columns+c] = own
 		}
 	}
 }

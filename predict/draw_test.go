@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/chiron-faas/chiron/predict/predicttest"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -80,7 +81,7 @@ func TestTame(t *testing.T) {
 // TestDrawsAreStratified: each column has one rank in each part of the range.
 func TestDrawsAreStratified(t *testing.T) {
 	var d draws
-	d.make(500, 3, 9)
+	d.make(500, make([]uint32, 3), 9)
 	for c := range 3 {
 		seen := make([]bool, 500)
 		for i := range 500 {
@@ -91,11 +92,46 @@ func TestDrawsAreStratified(t *testing.T) {
 		}
 	}
 	first := slices.Clone(d.ranks)
-	d.make(500, 3, 10)
+	d.make(500, make([]uint32, 3), 10)
 	if slices.Equal(first, d.ranks) {
 		t.Error("another seed draws the same")
 	}
-	if d.make(500, 3, 9); !slices.Equal(first, d.ranks) {
+	if d.make(500, make([]uint32, 3), 9); !slices.Equal(first, d.ranks) {
 		t.Error("the same seed draws other ranks")
+	}
+}
+
+// TestDrawsTogether: two columns that share p of the moment's ranks correlate by
+// p², and keep their own distribution.
+func TestDrawsTogether(t *testing.T) {
+	const n = 4000
+	for _, part := range []float64{0, 0.5, 0.9, 1} {
+		var d draws
+		d.make(n, []uint32{0, partOf32(part), partOf32(part)}, 5)
+		sum, mean := 0.0, 0.0
+		for i := range n {
+			a, b := float64(d.of(i)[1])/(1<<32)-0.5, float64(d.of(i)[2])/(1<<32)-0.5
+			sum += a * b * 12 / n // the variance of a rank is 1/12
+			mean += a / n
+		}
+		if math.Abs(sum-part*part) > 0.06 || math.Abs(mean) > 4/math.Sqrt(12*n) {
+			t.Errorf("part %v: correlation %v, mean rank %v", part, sum, mean)
+		}
+	}
+}
+
+// TestShares: what computes shares the moment, what waits does not.
+func TestShares(t *testing.T) {
+	c := Paper()
+	c.Together = 0.64
+	measured := predicttest.Behave(t, "a: cpu 10 native 5, b: block 10, c: cpu 5 block 5")
+	measured.Functions[2].Periods[0].StdDev, measured.Functions[2].Periods[1].StdDev = 1000, 2000
+	p, err := New(predicttest.Define(t, predicttest.Seq{"a", "b", "c"}), measured, &c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []uint32{0, partOf32(0.8), partOf32(0.8), 0, partOf32(0.8 * (1e6 / 5e6))}
+	if got := p.sharesOf(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

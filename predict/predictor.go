@@ -32,6 +32,7 @@ type Predictor struct {
 	// what is drawn, and who draws.
 	runs     []runs
 	overhead []int64
+	shares   []uint32
 	draws    draws
 	drawing  []*sampler
 }
