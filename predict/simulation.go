@@ -40,6 +40,8 @@ type simulation struct {
 	pools []int
 	nodes []nodeState // by node of the stage
 	done  bool
+	// lists is the memory of the groups' lists.
+	lists []int
 
 	processor processor
 	recording bool
@@ -81,7 +83,7 @@ func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
 	s.events = s.events[:0]
 	s.running, s.shared = s.running[:0], false
 	s.spans = s.spans[:0]
-	s.groups, s.interpreters = s.groups[:0], s.interpreters[:0]
+	s.groups, s.interpreters, s.lists = s.groups[:0], s.interpreters[:0], s.lists[:0]
 	s.readyZygotes()
 	s.threads = slices.Grow(s.threads[:0], st.end-st.first)[:st.end-st.first]
 	clear(s.threads)
