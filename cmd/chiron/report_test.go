@@ -267,6 +267,7 @@ func TestLogText(t *testing.T) {
 func TestReportCalibration(t *testing.T) {
 	constants := predict.Paper()
 	constants.Machine, constants.Version = sampleProfile().Machine, "3.11.7"
+	constants.Spread, constants.Together = []float64{0.5, 0.75, 0.8, 0.85, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 4}, 0.65
 	got := printed(textCalibration(&pipeline.Calibrated{
 		Constants: &constants, File: "/cache/calibration.json",
 		Report: &calibrate.Report{
