@@ -174,9 +174,10 @@ func (p *Predictor) sample(pl *plan.Plan, o DistributionOptions, latencies []tim
 // samplers returns n of them, laid out for the plan, and makes the draws.
 func (p *Predictor) samplers(pl *plan.Plan, o DistributionOptions, n int) ([]*sampler, error) {
 	if p.runs == nil {
-		p.runs = make([]runs, len(p.tasks))
+		p.runs = make([]taskRuns, len(p.tasks))
 		for i := range p.tasks {
-			p.runs[i] = runsOf(&p.tasks[i])
+			t := &p.tasks[i]
+			p.runs[i] = taskRuns{warm: runsOf(t, t.periods), cold: runsOf(t, t.cold)}
 		}
 		p.overhead = overheadOf(p.calibration.Spread)
 		p.shares = p.sharesOf()
@@ -206,7 +207,7 @@ func (p *Predictor) newSampler() *sampler {
 	}}
 	for i := range s.predictor.tasks {
 		t := &s.predictor.tasks[i]
-		t.periods = slices.Clone(t.periods)
+		t.periods, t.cold = slices.Clone(t.periods), slices.Clone(t.cold)
 	}
 	return s
 }
@@ -217,10 +218,11 @@ func (s *sampler) latency(draws []uint32) time.Duration {
 		s.predictor.calibration = s.of.calibration.scaled(at(s.of.overhead, draws[overheadColumn]))
 	}
 	for i := range s.predictor.tasks {
-		if r := &s.of.runs[i]; r.knots > 0 {
-			r.draw(draws[firstTaskColumn+i], s.predictor.tasks[i].periods)
-		}
+		t, r := &s.predictor.tasks[i], &s.of.runs[i]
+		r.warm.draw(draws[firstTaskColumn+i], t.periods)
+		r.cold.draw(draws[firstTaskColumn+i], t.cold)
 	}
+	s.predictor.sim.left = s.predictor.sim.left[:0] // of the request before
 	latency := s.predictor.calibration.Request
 	for i := range s.predictor.stages {
 		latency += s.predictor.sim.run(&s.predictor, &s.predictor.stages[i], false)

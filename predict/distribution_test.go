@@ -29,6 +29,9 @@ func vary(s *sample, r *rand.Rand) {
 		}
 		if kind == 2 {
 			f.Wall.Mean = sum
+			if r.IntN(2) == 0 {
+				f.Cold.Mean = sum + sum/4
+			}
 			for range 2 + r.IntN(100) {
 				f.Walls = append(f.Walls, time.Duration(r.Int64N(int64(2*sum)+1)))
 			}
@@ -57,6 +60,9 @@ func TestDistributionOfAnyPlan(t *testing.T) {
 		}
 		vary(&s, r)
 		varied := predictorOf(t, &s)
+		if latency, err = predictorOf(t, &s).Latency(s.plan); err != nil {
+			t.Fatal(err)
+		}
 		d = distribution(t, varied, s.plan, o)
 		if !slices.IsSorted(d.Latencies) || len(d.Latencies) != o.Samples || d.Latencies[0] < 0 ||
 			d.P50 > d.P90 || d.P90 > d.P95 || d.P95 > d.P99 || d.P99 > d.Latencies[o.Samples-1] || d.Midmean() > d.P90 {
@@ -325,11 +331,4 @@ func distribution(t *testing.T, p *Predictor, pl *plan.Plan, o DistributionOptio
 		t.Fatal(err)
 	}
 	return d
-}
-
-func sumOf(periods []period) (sum int64) {
-	for _, p := range periods {
-		sum += p.work
-	}
-	return sum
 }

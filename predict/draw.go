@@ -26,6 +26,10 @@ type runs struct {
 	works []int64
 }
 
+// taskRuns are a task's runs: in a process that has called its function, and in
+// one that has not. One rank draws from both.
+type taskRuns struct{ warm, cold runs }
+
 // spanBits is the resolution between two knots. With it, periods up to 2⁴⁷ ns
 // (39 hours) do not overflow.
 const spanBits = 16
@@ -38,6 +42,9 @@ func locate(rank uint32, knots int) (k int, part int64) {
 
 // draw sets the periods' work to the run of a rank.
 func (r *runs) draw(rank uint32, periods []period) {
+	if r.knots == 0 {
+		return
+	}
 	k, part := locate(rank, r.knots)
 	n := len(periods)
 	low, high := r.works[k*n:(k+1)*n], r.works[(k+1)*n:(k+2)*n]
@@ -52,42 +59,54 @@ func at(knots []int64, rank uint32) int64 {
 	return knots[k] + (knots[k+1]-knots[k])*part>>spanBits
 }
 
-// runsOf reads how a task's runs vary.
-func runsOf(t *task) runs {
-	var mean int64
-	for _, p := range t.periods {
-		mean += p.work
-	}
-	off := deviations(t, mean)
+// runsOf reads how a task's runs vary, for its periods or those of a first call.
+// Walls are of warm runs: a first call's deviate as much in proportion.
+func runsOf(t *task, periods []period) runs {
+	mean := sumOf(periods)
+	off := deviations(t, periods)
 	if mean == 0 || off == nil || off[0] == off[len(off)-1] {
 		return runs{}
 	}
-	r := runs{knots: len(off), works: make([]int64, 0, len(off)*len(t.periods))}
+	r := runs{knots: len(off), works: make([]int64, 0, len(off)*len(periods))}
 	for _, d := range off {
-		r.works = append(r.works, deal(t.periods, max(d, -mean))...)
+		r.works = append(r.works, deal(periods, max(d, -mean))...)
 	}
 	return r
 }
 
 // deviations of whole runs from their mean, as knots: as the profile saw them,
 // or where it kept only how much the periods vary, of a shape that fits.
-func deviations(t *task, mean int64) []int64 {
+func deviations(t *task, periods []period) []int64 {
+	mean := sumOf(periods)
 	if len(t.walls) > 1 {
 		knots := make([]int64, len(t.walls))
 		for i, w := range t.walls {
 			knots[i] = int64(w)
 		}
 		tame(knots, int64(t.mean))
-		return centred(knots)
+		off := centred(knots)
+		if warm := sumOf(t.periods); warm > 0 && warm != mean {
+			for i, d := range off {
+				off[i] = int64(math.Round(float64(d) * (float64(mean) / float64(warm))))
+			}
+		}
+		return off
 	}
 	var variance float64
-	for _, p := range t.periods {
+	for _, p := range periods {
 		variance += p.variance
 	}
 	if variance == 0 {
 		return nil
 	}
 	return centred(shifted(mean, math.Sqrt(variance)))
+}
+
+func sumOf(periods []period) (sum int64) {
+	for _, p := range periods {
+		sum += p.work
+	}
+	return sum
 }
 
 // tame gives the last knot, where the profile kept fewer of the runs than there
@@ -284,7 +303,7 @@ func weightsOf(periods []period) []float64 {
 // scaled has all constants of a request times some millionths; the switch
 // interval is a setting and stays.
 func (c Calibration) scaled(by int64) Calibration {
-	for _, k := range [...]*time.Duration{&c.Request, &c.Dispatch, &c.ThreadStart, &c.Startup, &c.Block, &c.IPC, &c.RPC, &c.INV} {
+	for _, k := range [...]*time.Duration{&c.Request, &c.Dispatch, &c.ThreadStart, &c.Startup, &c.Block, &c.Exit, &c.IPC, &c.RPC, &c.INV} {
 		*k = *k * time.Duration(by) / micro
 	}
 	return c

@@ -30,7 +30,7 @@ type Predictor struct {
 
 	// Of distributions: how the tasks' runs vary, by task, and the constants;
 	// what is drawn, and who draws.
-	runs     []runs
+	runs     []taskRuns
 	overhead []int64
 	shares   []uint32
 	draws    draws
@@ -42,10 +42,10 @@ type Prediction struct {
 	// Latency of one request, from its arrival in wrap 1 to its answer's leaving,
 	// where every period takes its mean: see Distribution for how it varies.
 	Latency time.Duration
-	// CPU is the time that its functions compute, with the interpreter lock or
-	// without: the sum of their cpu and native periods. How much of the machine's
-	// constants is CPU time and how much waiting nobody has measured: they are not
-	// in it.
+	// CPU is the time on CPUs that it takes: the cpu and native periods of its
+	// functions, and Startup and Exit of the processes that are forked. How much of
+	// the other constants is CPU time and how much waiting nobody has measured:
+	// they are not in it.
 	CPU time.Duration
 	// Memory is the most that its wraps hold during one of its stages, bytes:
 	// plan.MemoryDuring. 0 where the profile has no memory.

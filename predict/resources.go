@@ -7,15 +7,31 @@ import (
 	"github.com/chiron-faas/chiron/profile"
 )
 
-// cpuTime is Prediction.CPU. It is the same under every plan.
+// cpuTime is Prediction.CPU of the plan that was laid out.
 func (p *Predictor) cpuTime() time.Duration {
 	var sum int64
-	for i := range p.tasks {
-		for _, one := range p.tasks[i].periods {
-			if one.class != profile.Block {
-				sum += one.work
+	forked := make(map[int]bool)    // processes of the stage
+	called := make(map[[2]int]bool) // process and function, of the stage
+	for i := range p.stages {
+		clear(forked)
+		clear(called)
+		for t := p.stages[i].first; t < p.stages[i].end; t++ {
+			task, process := &p.tasks[t], p.sim.places[t].process
+			periods := task.periods
+			if p.sim.processes[process].mode == plan.Fork {
+				call := [2]int{process, task.functionIndex}
+				if !called[call] {
+					periods = task.cold
+				}
+				forked[process], called[call] = true, true
+			}
+			for _, one := range periods {
+				if one.class != profile.Block {
+					sum += one.work
+				}
 			}
 		}
+		sum += int64(len(forked)) * int64(p.calibration.Startup+p.calibration.Exit)
 	}
 	return time.Duration(sum)
 }

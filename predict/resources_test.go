@@ -19,6 +19,8 @@ func TestResources(t *testing.T) {
 			Imports: profile.Footprint{RSS: 10}, Calls: profile.Footprint{Private: int64(i + 1)}, Transient: 5000,
 		}
 	}
+	d := &measured.Functions[3]
+	d.Wall.Mean, d.CPU.Mean, d.Cold.Mean, d.ColdCPU.Mean = 2*ms, 2*ms, 6*ms, 6*ms
 	c := Paper()
 	p, err := New(predicttest.Define(t, predicttest.Seq{"a", predicttest.Par{"b", "c"}, "d"}), measured, &c, Options{})
 	if err != nil {
@@ -28,8 +30,10 @@ func TestResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.CPU != 16*ms {
-		t.Errorf("CPU time %v, want 10 + 3 + 1 + 2 ms", got.CPU)
+	// 10 + 3 + 1 + 2 of functions, 13 for each of three forks; d is called
+	// for the first time in its process, 4 ms more.
+	if got.CPU != 59*ms {
+		t.Errorf("CPU time %v, want 16 + 4 + 3·13 ms", got.CPU)
 	}
 	// The host, 4 imports; in stage 2 the pool process has 100 and 1, the forks
 	// 100 and 2, 100 and 3; b and c run.
