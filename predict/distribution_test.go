@@ -332,3 +332,26 @@ func distribution(t *testing.T, p *Predictor, pl *plan.Plan, o DistributionOptio
 	}
 	return d
 }
+
+// TestSamplesReuseTheirMemory: a sample allocates nothing.
+func TestSamplesReuseTheirMemory(t *testing.T) {
+	c := Paper()
+	c.Spread, c.Together = []float64{0.5, 1, 4}, 0.5
+	p, pl := finra(t, 50, &c)
+	o := DistributionOptions{Samples: 500}
+	s, err := p.samplers(pl, o, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := 0
+	one := func() {
+		s[0].latency(p.draws.of(i % o.Samples))
+		i++
+	}
+	for range o.Samples { // the longest line there will be
+		one()
+	}
+	if n := testing.AllocsPerRun(o.Samples, one); n > 0 {
+		t.Errorf("%v allocations a sample", n)
+	}
+}
