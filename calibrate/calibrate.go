@@ -141,7 +141,7 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 	if o.Binary, err = exec.LookPath(o.Binary); err != nil {
 		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
 	}
-	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: constantShapes()}
+	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: append(constantShapes(), togetherShape())}
 	if m.first, err = firstCPU(); err != nil {
 		return nil, err
 	}
@@ -203,6 +203,7 @@ func (m *measurer) measure(ctx context.Context) (*Report, error) {
 	}}
 	r.observe(observed)
 	r.fit(observed)
+	r.Calibration.Spread, r.Calibration.Together = factors(observed), together(observed)
 	if err := r.refuse(observed); err != nil && !m.Force {
 		return nil, err
 	}

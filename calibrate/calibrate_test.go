@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
+
+	"github.com/chiron-faas/chiron/predict"
 )
 
 // binary builds the program that the wraps are run with.
@@ -100,7 +102,11 @@ func TestMeasure(t *testing.T) {
 	if c.SwitchInterval != 5*time.Millisecond || c.Version == "" || c.Machine.CPUs == 0 {
 		t.Errorf("switch interval %v, Python %q, machine %+v", c.SwitchInterval, c.Version, c.Machine)
 	}
-	if want := len(constantShapes()) + len(checkShapes()); len(r.Checks) != want || len(r.Observations) != want {
+	// The median request costs about what the constants say.
+	if n := len(c.Spread); n != predict.MaxSpread || c.Spread[n/2] < 0.5 || c.Spread[n/2] > 2 {
+		t.Errorf("spread %v", c.Spread)
+	}
+	if want := len(constantShapes()) + 1 + len(checkShapes()); len(r.Checks) != want || len(r.Observations) != want {
 		t.Errorf("%d checks and %d observations, want %d", len(r.Checks), len(r.Observations), want)
 	}
 	for _, check := range r.Checks {

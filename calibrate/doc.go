@@ -14,6 +14,10 @@
 // equations for those latencies (fit.go): slopes over the number of tasks,
 // threads, processes and wraps, and what is left.
 //
+// How the constants vary (spread.go) is taken from the same requests, each beside
+// the others of its shape; how far functions of one request are slow together
+// from a shape that computes four times in a row.
+//
 // # How far to trust it
 //
 // Rounds are drawn anew from those measured (bootstrap) to see how far each

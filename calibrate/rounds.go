@@ -32,6 +32,12 @@ type observation struct {
 	lastStart []float64
 	// tail is from the last function's end to the answer.
 	tail []float64
+	// overheads has a value for each request, not each round: what it took
+	// before the last function of the last stage began and after it ended.
+	overheads []float64
+	// functions has the runs of each function of the traced request, in the
+	// order in which they began.
+	functions [][]float64
 }
 
 // rounds measures every shape once a round, so that what disturbs the machine
@@ -83,6 +89,9 @@ func turn(ctx context.Context, c *client, o *observation) error {
 		latency += r.latency()
 		lastStart += r.lastStart()
 		tail += r.tail()
+		if o != nil {
+			o.overheads = append(o.overheads, float64(r.lastStart()+r.tail()))
+		}
 	}
 	if o == nil {
 		return nil
@@ -91,8 +100,12 @@ func turn(ctx context.Context, c *client, o *observation) error {
 	o.lastStart = append(o.lastStart, float64(lastStart)/timedRequests)
 	o.tail = append(o.tail, float64(tail)/timedRequests)
 	var sum time.Duration
-	for _, run := range first.runs {
+	if o.functions == nil {
+		o.functions = make([][]float64, len(first.runs))
+	}
+	for i, run := range first.runs {
 		sum += run
+		o.functions[i] = append(o.functions[i], float64(run))
 	}
 	o.run = append(o.run, float64(sum)/float64(len(first.runs)))
 	return nil

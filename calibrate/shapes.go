@@ -57,6 +57,16 @@ func forkedOnOne(n int, then bool) *shape {
 	return s
 }
 
+// togetherName is the shape that shows whether functions of one request are slow
+// at the same time: it computes several times in a row.
+const togetherName = "together"
+
+func togetherShape() *shape {
+	s := sequence(spin, 4)
+	s.name = togetherName
+	return s
+}
+
 // soloName is the check shape that runs each function alone.
 const soloName = "solo"
 

@@ -116,6 +116,9 @@ func keptCalibration(file string, interpreter host.Interpreter) (*predict.Calibr
 	if minor(c.Version) != minor(interpreter.Version) {
 		return nil, fmt.Sprintf("those of %s are Python %s's, not %s's", file, c.Version, interpreter.Version)
 	}
+	if len(c.Spread) == 0 {
+		return nil, "those of " + file + " do not say how they vary"
+	}
 	return c, ""
 }
 

@@ -49,6 +49,9 @@ type Measurement struct {
 	Output []byte
 }
 
+// Percentile of the samples, by nearest rank.
+func (m *Measurement) Percentile(p float64) time.Duration { return percentile(m.Samples, p) }
+
 // RequestError says that a request of the measurement was not answered with
 // success.
 type RequestError struct {

@@ -38,8 +38,10 @@ type PlanOptions struct {
 type Planned struct {
 	Plan       *plan.Plan
 	Prediction *predict.Prediction
-	// Objective is nil where there is none; Met says whether the prediction
-	// keeps it.
+	// Distribution is how the latency is predicted to vary.
+	Distribution *predict.Distribution
+	// Objective is nil where there is none; Met says whether the distribution's
+	// figure at its percentile keeps it.
 	Objective *Objective
 	Met       bool
 	// Memory that the plan holds, bytes, as its profile lets expect.
@@ -60,7 +62,7 @@ type Planned struct {
 }
 
 // MakePlan searches the plan that keeps the objective with the fewest CPUs, or
-// makes a fixed model's, and predicts it. A plan that does not keep the
+// makes a fixed model's, and predicts it and how it varies. A plan that does not keep the
 // objective is no error: see Planned.Met.
 func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	begun := time.Now()
@@ -95,7 +97,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 		}
 	}
 	if searched {
-		made.Plan, made.Prediction = made.Search.Plan, made.Search.Prediction
+		made.Plan = made.Search.Plan
 	} else if err := makeModel(made, o); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,10 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	made.Met = slo.Latency == 0 || made.Prediction.Latency <= slo.Latency
+	if err := made.predict(o); err != nil {
+		return nil, err
+	}
+	made.Met = slo.Latency == 0 || made.Predicted() <= slo.Latency
 	made.Memory = made.Plan.MemoryEstimate(o.Profile)
 	if err := made.price(o.Prices); err != nil {
 		return nil, err
@@ -144,6 +149,11 @@ func makeModel(made *Planned, o PlanOptions) error {
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
+	return nil
+}
+
+// predict predicts the plan that was made.
+func (made *Planned) predict(o PlanOptions) error {
 	predictor, err := predict.New(o.Project.Definition, o.Profile, o.Calibration, predict.Options{CPUs: o.CPUs})
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
@@ -151,5 +161,17 @@ func makeModel(made *Planned, o PlanOptions) error {
 	if made.Prediction, err = predictor.Predict(made.Plan); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
+	if made.Distribution, err = predictor.Distribution(made.Plan, predict.DistributionOptions{}); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
 	return nil
+}
+
+// Predicted is the predicted figure that the objective is about; the mean where
+// there is none.
+func (made *Planned) Predicted() time.Duration {
+	if made.Objective == nil {
+		return made.Distribution.Mean
+	}
+	return made.Distribution.Percentile(made.Objective.Percentile)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -48,10 +49,32 @@ type Verdict struct {
 type Ran struct {
 	Prepared *Prepared
 	Measured *Measurement
-	// Error of the prediction: (predicted − measured median) / measured median.
-	Error float64
+	// Errors of the predicted distribution.
+	Errors Errors
 	// Verdict is nil where there is no objective.
 	Verdict *Verdict
+}
+
+// Errors of a prediction, each (predicted − measured) / measured; 0 where nothing
+// was measured.
+type Errors struct {
+	Mean float64 `json:"mean"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+}
+
+func errorsOf(d *predict.Distribution, m *Measurement) Errors {
+	part := func(predicted, measured time.Duration) float64 {
+		if measured <= 0 {
+			return 0
+		}
+		return float64(predicted-measured) / float64(measured)
+	}
+	return Errors{
+		Mean: part(d.Mean, m.Latency.Mean), P50: part(d.P50, m.Latency.P50),
+		P90: part(d.P90, m.Percentile(90)), P99: part(d.P99, m.Latency.P99),
+	}
 }
 
 // Run goes the whole way: it profiles where need be, plans, bundles, deploys
@@ -84,10 +107,7 @@ func Run(ctx context.Context, o RunOptions) (_ *Ran, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ran := &Ran{Prepared: prepared, Measured: measured}
-	if median := measured.Latency.P50; median > 0 {
-		ran.Error = float64(prepared.Planned.Prediction.Latency-median) / float64(median)
-	}
+	ran := &Ran{Prepared: prepared, Measured: measured, Errors: errorsOf(prepared.Planned.Distribution, measured)}
 	if want := prepared.Planned.Objective; want != nil {
 		got := want.of(measured.Samples)
 		ran.Verdict = &Verdict{

@@ -44,8 +44,16 @@ func (o *Objective) of(samples []time.Duration) time.Duration {
 		}
 		return sum / time.Duration(len(samples))
 	}
+	return percentile(samples, o.Percentile)
+}
+
+// percentile of samples by nearest rank; 0 of none.
+func percentile(samples []time.Duration, p float64) time.Duration {
+	if len(samples) == 0 {
+		return 0
+	}
 	sorted := slices.Sorted(slices.Values(samples))
-	rank := int(math.Ceil(o.Percentile / 100 * float64(len(sorted))))
+	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 

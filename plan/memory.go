@@ -26,6 +26,21 @@ func (p *Plan) MemoryEstimate(measured *profile.Profile) int64 {
 // The tasks of a process are taken to run at the same time. The estimate leaves
 // out the agent. It is 0 where the profile has no memory.
 func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
+	return w.memory(measured, func(string) bool { return true })
+}
+
+// MemoryDuring is MemoryEstimate for a moment at which only some tasks run:
+// forked processes without one of these are not there, the others have the pages
+// of those only, and only calls that run hold what they free again.
+func (p *Plan) MemoryDuring(measured *profile.Profile, runs func(task string) bool) int64 {
+	var sum int64
+	for i := range p.Wraps {
+		sum += p.Wraps[i].memory(measured, runs)
+	}
+	return sum
+}
+
+func (w *Wrap) memory(measured *profile.Profile, runs func(task string) bool) int64 {
 	var host, processes int64
 	imports := make(map[string]int64)
 	for _, process := range w.Processes {
@@ -39,9 +54,15 @@ func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
 			m := &f.Memory
 			host = max(host, m.Host.RSS)
 			imports[f.Name] = max(imports[f.Name], m.Imports.RSS)
+			running := runs(task)
+			if !running && process.Mode == Fork {
+				continue
+			}
 			worker = max(worker, m.Worker.Private)
 			calls[f.Name] = max(calls[f.Name], m.Calls.Private)
-			transient += m.Transient
+			if running {
+				transient += m.Transient
+			}
 		}
 		processes += worker + total(calls) + transient
 	}

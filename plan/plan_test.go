@@ -314,6 +314,10 @@ func TestCosts(t *testing.T) {
 	if got := p.MemoryEstimate(measured); got != 71e6 {
 		t.Errorf("%d bytes, want 71 MB", got)
 	}
+	// While only A runs, D's process is not there, 8 less, and B frees nothing: 2.
+	if got := p.MemoryDuring(measured, func(task string) bool { return task == "A" }); got != 61e6 {
+		t.Errorf("while A runs: %d bytes, want 61 MB", got)
+	}
 	// 0.1 s · (0.2 GB · 2.5e-6 + 3 · 2.1 · 1e-5) = 0.1 · 6.35e-5 = 6.35e-6 a
 	// request, 6.35 a million; with 10 transitions 250 more.
 	u := Usage{Latency: 100 * time.Millisecond, CPUs: 3, Memory: 200e6}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,6 +57,17 @@ type Calibration struct {
 	INV time.Duration
 	// SwitchInterval of the interpreter lock where a plan sets none.
 	SwitchInterval time.Duration
+
+	// Spread is how the constants vary from request to request: evenly spaced
+	// quantiles, from the least to the most, of what a request cost beyond its
+	// functions as a part of what the constants say that it costs. One factor is
+	// for all constants of a request. Empty: they do not vary.
+	Spread []float64
+	// Together is how far what computes in one request is slow and fast at the
+	// same time, as a machine that others use too makes it: the rank correlation
+	// (Spearman's) of the times of two functions of a request, over requests. 0:
+	// each varies for itself; 1: all do as one.
+	Together float64
 }
 
 // maxConstant bounds every constant: what is beyond a minute was not measured.
@@ -89,8 +101,34 @@ func (c *Calibration) Check() error {
 	if c.SwitchInterval == 0 {
 		faults = append(faults, errors.New("switch_interval_ms is 0: CPython's is 5"))
 	}
+	if err := checkSpread(c.Spread); err != nil {
+		faults = append(faults, err)
+	}
+	if !(c.Together >= 0 && c.Together <= 1) {
+		faults = append(faults, fmt.Errorf("together is %v: it is a part, from 0 to 1", c.Together))
+	}
 	if len(faults) > 0 {
 		return fmt.Errorf("calibration: %w: calibrate again", errors.Join(faults...))
+	}
+	return nil
+}
+
+// Bounds of Calibration.Spread.
+const (
+	// MaxSpread is the most quantiles: each hundredth.
+	MaxSpread = 101
+	// maxFactor is the most that a request may cost, times the constants'.
+	maxFactor = 1000
+)
+
+func checkSpread(spread []float64) error {
+	switch n := len(spread); {
+	case n == 0:
+		return nil
+	case n == 1 || n > MaxSpread:
+		return fmt.Errorf("spread has %d quantiles: 2 to %d make one, or none", n, MaxSpread)
+	case !(spread[0] >= 0 && spread[n-1] <= maxFactor) || !slices.IsSorted(spread):
+		return fmt.Errorf("spread is not ascending from 0 to at most %d", maxFactor)
 	}
 	return nil
 }
@@ -124,6 +162,8 @@ type calibrationJSON struct {
 	Machine    profile.Machine    `json:"machine"`
 	Version    string             `json:"version"`
 	Constants  map[string]float64 `json:"constants"`
+	Spread     []float64          `json:"spread"`
+	Together   float64            `json:"together"`
 }
 
 // MarshalJSON implements json.Marshaler: the file's form, its keys always in
@@ -148,12 +188,24 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%q:%s", k.key, strconv.FormatFloat(float64(*k.value)/1e6, 'f', -1, 64))
 	}
-	b.WriteString("}}")
+	b.WriteByte('}')
+	if len(c.Spread) > 0 {
+		value, err := json.Marshal(c.Spread)
+		if err != nil {
+			return nil, fmt.Errorf("calibration: %w", err)
+		}
+		fmt.Fprintf(&b, `,"spread":%s`, value)
+	}
+	if c.Together != 0 {
+		fmt.Fprintf(&b, `,"together":%s`, strconv.FormatFloat(c.Together, 'f', -1, 64))
+	}
+	b.WriteByte('}')
 	return b.Bytes(), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler. A constant that is missing or not
-// known is an error: a file of another version is measured anew.
+// known is an error: a file of another version is measured anew. One without a
+// spread is taken for one whose constants do not vary.
 func (c *Calibration) UnmarshalJSON(data []byte) error {
 	var file calibrationJSON
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -161,7 +213,7 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 	if err := d.Decode(&file); err != nil {
 		return err
 	}
-	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version}
+	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together}
 	known := c.constants()
 	for _, k := range known {
 		ms, ok := file.Constants[k.key]

@@ -18,6 +18,7 @@ func TestCalibrationFile(t *testing.T) {
 	want.Created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	want.Version = "3.11.7"
 	want.Request = 123457 * time.Nanosecond
+	want.Spread, want.Together = []float64{0.75, 1, 1.0625, 7}, 0.75
 	path := filepath.Join(t.TempDir(), "calibration.json")
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
@@ -48,13 +49,18 @@ func TestReadCalibrationRefuses(t *testing.T) {
 	}
 	good := string(data)
 	for name, c := range map[string]struct{ old, new, want string }{
-		"another version": {APIVersion, "chiron/v9", "apiVersion"},
-		"a missing one":   {`"inv_ms":4,`, ``, `"inv_ms" is missing`},
-		"an unknown one":  {`"inv_ms"`, `"foo_ms":1,"inv_ms"`, `"foo_ms" is not known`},
-		"a negative one":  {`"inv_ms":4`, `"inv_ms":-4`, "inv_ms is negative"},
-		"beyond a minute": {`"inv_ms":4`, `"inv_ms":70000`, "over a minute"},
-		"no interval":     {`"switch_interval_ms":5`, `"switch_interval_ms":0`, "switch_interval_ms is 0"},
-		"cut short":       {`}}`, ``, "truncated"},
+		"another version":              {APIVersion, "chiron/v9", "apiVersion"},
+		"a missing one":                {`"inv_ms":4,`, ``, `"inv_ms" is missing`},
+		"an unknown one":               {`"inv_ms"`, `"foo_ms":1,"inv_ms"`, `"foo_ms" is not known`},
+		"a negative one":               {`"inv_ms":4`, `"inv_ms":-4`, "inv_ms is negative"},
+		"beyond a minute":              {`"inv_ms":4`, `"inv_ms":70000`, "over a minute"},
+		"too narrow":                   {`}}`, `},"spread":[1]}`, "1 quantiles"},
+		"more than all":                {`}}`, `},"together":1.5}`, "together is 1.5"},
+		"not ascending":                {`}}`, `},"spread":[1,2,1.5]}`, "not ascending"},
+		"a negative one of the spread": {`}}`, `},"spread":[-1,2]}`, "not ascending"},
+		"a wild one":                   {`}}`, `},"spread":[1,2000]}`, "not ascending"},
+		"no interval":                  {`"switch_interval_ms":5`, `"switch_interval_ms":0`, "switch_interval_ms is 0"},
+		"cut short":                    {`}}`, ``, "truncated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(good, c.old) {

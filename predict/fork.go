@@ -49,18 +49,20 @@ func (s *simulation) readyZygotes() {
 // the nodes. A task whose wrap is elsewhere is forked there, when it is called.
 func (s *simulation) fork(i int, nodes []int) {
 	g := &s.groups[i]
+	first := len(s.lists)
 	for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
 		if s.processes[p].mode != plan.Fork || !s.serves(p, nodes) {
 			continue
 		}
 		in := s.interpret(interpreter{process: p, group: i})
-		g.forked = append(g.forked, in)
+		s.lists = append(s.lists, in)
 		z := &s.zygotes[g.wrap]
 		z.queue = append(z.queue, in)
 		if len(z.queue) == 1 {
 			s.forkNext(g.wrap)
 		}
 	}
+	g.forked = s.listed(first)
 }
 
 // forkNext lets a wrap's zygote fork the first in its queue.

@@ -45,7 +45,8 @@ func (s *simulation) acquire(i, t int) {
 	}
 	s.become(t, Lock)
 	in.line = append(in.line, waiter{thread: t, since: s.now})
-	s.setHandover(i)
+	// The others ask when they did before: see setHandover.
+	in.handover = min(in.handover, s.now+s.processes[in.process].interval)
 }
 
 func (s *simulation) hold(i, t int) {
@@ -82,11 +83,11 @@ func (s *simulation) handOver(i int) {
 // waking, since each waking puts a waiter at the end.
 func (s *simulation) takeFirst(in *interpreter) int {
 	interval := s.processes[in.process].interval
-	best := 0
-	asleep := func(w waiter) int64 { return w.since + (s.now-w.since)/interval*interval }
-	for k := 1; k < len(in.line); k++ {
-		if asleep(in.line[k]) < asleep(in.line[best]) {
-			best = k
+	best, longest := 0, int64(never)
+	for k, w := range in.line {
+		// since its last waking
+		if asleep := w.since + (s.now-w.since)/interval*interval; asleep < longest {
+			best, longest = k, asleep
 		}
 	}
 	t := in.line[best].thread

@@ -26,12 +26,30 @@ type Predictor struct {
 	tasks       []task
 	index       map[string]int // of tasks, by name
 	sim         simulation
+	profile     *profile.Profile
+
+	// Of distributions: how the tasks' runs vary, by task, and the constants;
+	// what is drawn, and who draws.
+	runs     []taskRuns
+	overhead []int64
+	shares   []uint32
+	draws    draws
+	drawing  []*sampler
 }
 
 // Prediction says how long a workflow takes under a plan.
 type Prediction struct {
-	// Latency of one request, from its arrival in wrap 1 to its answer's leaving.
+	// Latency of one request, from its arrival in wrap 1 to its answer's leaving,
+	// where every period takes its mean: see Distribution for how it varies.
 	Latency time.Duration
+	// CPU is the time on CPUs that it takes: the cpu and native periods of its
+	// functions, and Startup and Exit of the processes that are forked. How much of
+	// the other constants is CPU time and how much waiting nobody has measured:
+	// they are not in it.
+	CPU time.Duration
+	// Memory is the most that its wraps hold during one of its stages, bytes:
+	// plan.MemoryDuring. 0 where the profile has no memory.
+	Memory int64
 	// Stages in the order of execution.
 	Stages []StagePrediction
 	// Timeline is what every thread does, by stage, then by task in the order of
@@ -90,7 +108,7 @@ func New(d *workflow.Definition, p *profile.Profile, c *Calibration, o Options) 
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	predictor := &Predictor{calibration: *c, options: o, index: make(map[string]int)}
+	predictor := &Predictor{calibration: *c, options: o, profile: p, index: make(map[string]int)}
 	for _, s := range d.Stages() {
 		compiled, err := predictor.compile(s, p)
 		if err != nil {
@@ -120,6 +138,7 @@ func (p *Predictor) Predict(pl *plan.Plan) (*Prediction, error) {
 		now = end
 	}
 	result.Latency = now + p.calibration.Request - p.calibration.Request/2
+	result.CPU, result.Memory = p.cpuTime(), p.peakMemory(pl)
 	return result, nil
 }
 
@@ -161,12 +180,16 @@ type task struct {
 	functionIndex  int
 	periods        []period
 	cold           []period // of a first call in its process
+	// walls and mean of the function's whole runs, as in its profile.
+	walls []time.Duration
+	mean  time.Duration
 }
 
 // period has what matters of a profile.Period.
 type period struct {
-	class profile.Class
-	work  int64 // ns
+	class    profile.Class
+	work     int64   // ns
+	variance float64 // of the work, ns²
 }
 
 // stage is a workflow.Stage, its tree laid out in slices.
@@ -199,7 +222,7 @@ func (p *Predictor) compile(s workflow.Stage, prof *profile.Profile) (stage, err
 			p.index[b.Task.Name] = len(p.tasks)
 			p.tasks = append(p.tasks, task{
 				name: b.Task.Name, function: b.Task.Function, functionIndex: p.functionIndex(b.Task.Function),
-				periods: periods(f.Periods), cold: periods(f.ColdPeriods()),
+				periods: periods(f.Periods), cold: periods(f.ColdPeriods()), walls: f.Walls, mean: f.Wall.Mean,
 			})
 		}
 		for _, child := range b.Children {
@@ -231,12 +254,14 @@ func (p *Predictor) functionIndex(name string) int {
 func periods(all []profile.Period) []period {
 	var out []period
 	for _, p := range all {
+		variance := float64(float64(p.StdDev) * float64(p.StdDev))
 		switch last := len(out) - 1; {
 		case p.Mean <= 0:
 		case last >= 0 && out[last].class == p.Class && p.Class != profile.Block:
 			out[last].work += int64(p.Mean)
+			out[last].variance += variance
 		default:
-			out = append(out, period{class: p.Class, work: int64(p.Mean)})
+			out = append(out, period{class: p.Class, work: int64(p.Mean), variance: variance})
 		}
 	}
 	return out

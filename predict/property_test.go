@@ -77,6 +77,7 @@ func randomSample(t testing.TB, r *rand.Rand) sample {
 	if r.IntN(2) == 0 {
 		s.cpus = 1 + r.IntN(6)
 	}
+	s.calibration.Exit = some(2 * ms)
 	return s
 }
 

@@ -30,8 +30,18 @@ type group struct {
 func (s *simulation) begin() {
 	// The branches of a Parallel that run here gather before those elsewhere.
 	flat := s.stage.nodes[0].kind != workflow.BlockParallel
-	s.launch(group{wrap: 0, node: -1, children: []int{0}, gathers: flat}, 0)
+	s.launch(group{wrap: 0, node: -1, children: s.list(0), gathers: flat}, 0)
 }
+
+// list is []int{only} in the simulation's own memory.
+func (s *simulation) list(only int) []int {
+	s.lists = append(s.lists, only)
+	return s.listed(len(s.lists) - 1)
+}
+
+// listed is what was appended to s.lists from its index first on. What is
+// appended later does not touch it.
+func (s *simulation) listed(first int) []int { return s.lists[first:len(s.lists):len(s.lists)] }
 
 // launch starts a group after a delay.
 func (s *simulation) launch(g group, delay int64) {
@@ -101,25 +111,27 @@ func (s *simulation) start(n, i int) {
 func (s *simulation) startParallel(n, i int) {
 	here := s.groups[i].wrap
 	children := s.stage.nodes[n].children
-	local := make([]int, 0, len(children))
+	first := len(s.lists)
 	for _, c := range children {
 		if o := s.nodes[c].owner; o == here || o < 0 {
-			local = append(local, c)
+			s.lists = append(s.lists, c)
 		}
 	}
+	local := s.listed(first)
 	k := int64(0)
 	calibration := &s.p.calibration
 	for w := range len(s.wraps) - 1 {
 		if w == here {
 			continue
 		}
-		var remote []int
+		first = len(s.lists)
 		for _, c := range children {
 			if s.nodes[c].owner == w {
-				remote = append(remote, c)
+				s.lists = append(s.lists, c)
 			}
 		}
-		if remote == nil {
+		remote := s.listed(first)
+		if len(remote) == 0 {
 			continue
 		}
 		k++
@@ -154,7 +166,7 @@ func (s *simulation) startTask(n, i int) {
 		s.become(t-s.stage.first, Start)
 	}
 	if pl.wrap != s.groups[i].wrap {
-		called := group{wrap: pl.wrap, node: n, children: []int{n}, remote: true, up: s.nodes[n].up, from: i}
+		called := group{wrap: pl.wrap, node: n, children: s.list(n), remote: true, up: s.nodes[n].up, from: i}
 		s.launch(called, int64(calibration.INV)+int64(calibration.RPC)/2)
 		return
 	}

@@ -59,13 +59,13 @@ func missed(made *pipeline.Planned) error {
 		return nil
 	}
 	slo := time.Duration(made.Objective.Latency)
-	took := made.Prediction.Latency.Round(10 * time.Microsecond)
+	took := fmt.Sprintf("%v (%s)", made.Predicted().Round(10*time.Microsecond), made.Objective.At())
 	switch b := made.Bound; {
 	case b.Latency > slo:
 		return fmt.Errorf("no plan can meet the SLO of %v: %s alone take %v; ask for a longer --slo, or speed them up",
 			slo, strings.Join(shortened(b.Tasks), " → "), b.Latency.Round(10*time.Microsecond))
 	case made.Search == nil || made.Plan != made.Search.Plan:
-		return fmt.Errorf("the plan misses the SLO of %v: it is predicted to take %v; ask for a longer --slo, or leave out --model", slo, took)
+		return fmt.Errorf("the plan misses the SLO of %v: it is predicted to take %s; ask for a longer --slo, or leave out --model", slo, took)
 	}
-	return fmt.Errorf("no plan meets the SLO of %v: the best one is predicted to take %v; ask for a longer --slo, or speed up what its timeline shows", slo, took)
+	return fmt.Errorf("no plan meets the SLO of %v: the best one is predicted to take %s; ask for a longer --slo, or speed up what its timeline shows", slo, took)
 }

@@ -20,6 +20,11 @@ func textCalibration(c *pipeline.Calibrated) func(io.Writer, style) {
 		printTable(w, s, []column{
 			{title: "CONSTANT"}, {title: "PAPER"}, {title: "ms", right: true}, {title: "spread", right: true}, {title: "", flex: true},
 		}, rows)
+		if knots := c.Constants.Spread; len(knots) > 0 {
+			at := func(percent int) float64 { return knots[percent*(len(knots)-1)/100] }
+			printf(w, "a request costs %.2f times these at p10, %.2f at p90, %.2f at p99\n", at(10), at(90), at(99))
+			printf(w, "functions of a request are slow together: rank correlation %.2f\n", c.Constants.Together)
+		}
 		if len(c.Report.Checks) > 0 {
 			printf(w, "\n%s\n", s.bold("Predictions made with them"))
 			rows = nil

@@ -27,9 +27,21 @@ type planReport struct {
 }
 
 type predictionReport struct {
+	// LatencyMS is where every period takes its mean; the timeline is its.
 	LatencyMS pipeline.Millis `json:"latency_ms"`
-	Stages    []stageReport   `json:"stages"`
-	Timeline  []spanReport    `json:"timeline"`
+	MeanMS    pipeline.Millis `json:"mean_ms"`
+	StdDevMS  pipeline.Millis `json:"stddev_ms"`
+	P50MS     pipeline.Millis `json:"p50_ms"`
+	P90MS     pipeline.Millis `json:"p90_ms"`
+	P95MS     pipeline.Millis `json:"p95_ms"`
+	P99MS     pipeline.Millis `json:"p99_ms"`
+	Samples   int             `json:"samples"`
+	Seed      uint64          `json:"seed"`
+	CPUTimeMS pipeline.Millis `json:"cpu_time_ms"`
+	// PeakMemoryBytes is the most that the wraps hold during a stage.
+	PeakMemoryBytes int64         `json:"peak_memory_bytes"`
+	Stages          []stageReport `json:"stages"`
+	Timeline        []spanReport  `json:"timeline"`
 }
 
 type stageReport struct {
@@ -60,17 +72,27 @@ func reportPlan(p *pipeline.Prepared) planReport {
 	made := p.Planned
 	r := planReport{
 		Plan: made.Plan, SLO: made.Objective, SLOMet: made.Met, CPUs: made.Plan.CPUs(), MemoryBytes: made.Memory,
-		PlanningMS: pipeline.Millis(made.Took), Predicted: predictionReport{LatencyMS: pipeline.Millis(made.Prediction.Latency)},
+		PlanningMS: pipeline.Millis(made.Took), Predicted: reportPrediction(made),
 		Calibration: p.Calibrated.Constants,
 	}
 	if t := made.Prices; t != nil {
 		r.Money = moneyReport{made.Money, t.Name, t.AsOf, t.Source}
 	}
-	for _, s := range made.Prediction.Stages {
-		r.Predicted.Stages = append(r.Predicted.Stages, stageReport{s.Name, pipeline.Millis(s.Start), pipeline.Millis(s.End)})
+	return r
+}
+
+func reportPrediction(made *pipeline.Planned) predictionReport {
+	d, p := made.Distribution, made.Prediction
+	r := predictionReport{
+		LatencyMS: pipeline.Millis(p.Latency), MeanMS: pipeline.Millis(d.Mean), StdDevMS: pipeline.Millis(d.StdDev),
+		P50MS: pipeline.Millis(d.P50), P90MS: pipeline.Millis(d.P90), P95MS: pipeline.Millis(d.P95), P99MS: pipeline.Millis(d.P99),
+		Samples: d.Samples, Seed: d.Seed, CPUTimeMS: pipeline.Millis(p.CPU), PeakMemoryBytes: p.Memory,
 	}
-	for _, s := range made.Prediction.Timeline {
-		r.Predicted.Timeline = append(r.Predicted.Timeline, spanReport{
+	for _, s := range p.Stages {
+		r.Stages = append(r.Stages, stageReport{s.Name, pipeline.Millis(s.Start), pipeline.Millis(s.End)})
+	}
+	for _, s := range p.Timeline {
+		r.Timeline = append(r.Timeline, spanReport{
 			s.Task, s.Function, s.Wrap, s.Process, s.Activity, pipeline.Millis(s.Start), pipeline.Millis(s.End),
 		})
 	}
@@ -101,23 +123,24 @@ func textPlan(p *pipeline.Prepared, explain bool, file string) func(io.Writer, s
 func printPlan(w io.Writer, s style, made *pipeline.Planned) {
 	title, tree, _ := strings.Cut(made.Plan.Tree(width), "\n")
 	printf(w, "%s\n%s", s.bold("Plan: "+title), tree)
-	line := fmt.Sprintf("predicted latency %s ms", ms(made.Prediction.Latency))
-	if made.Memory > 0 {
-		line += ", memory about " + bytesText(made.Memory)
+	d := made.Distribution
+	line := fmt.Sprintf("predicted: p50 %s ms, p90 %s, p99 %s, mean %s; CPU time %s ms", ms(d.P50), ms(d.P90), ms(d.P99), ms(d.Mean), ms(made.Prediction.CPU))
+	if made.Prediction.Memory > 0 {
+		line += ", memory at most " + bytesText(made.Prediction.Memory)
 	}
-	printf(w, "%s, found in %s ms\n", line, ms(made.Took))
+	printf(w, "%s\n", line)
+	line = fmt.Sprintf("found in %s ms", ms(made.Took))
 	if t := made.Prices; t != nil {
-		printf(w, "a million requests cost %.2f USD, by prices of %s (%s)\n", made.Money, t.Name, t.AsOf)
+		line += fmt.Sprintf("; a million requests cost %.2f USD, by prices of %s (%s)", made.Money, t.Name, t.AsOf)
 	}
+	printf(w, "%s\n", line)
 	if o := made.Objective; o != nil {
-		spare := time.Duration(o.Latency) - made.Prediction.Latency
-		what := "the prediction"
-		if o.Percentile != 0 {
-			what = "the mean, which is what is predicted," // the spread is not, so far
-		}
-		verdict := s.good(fmt.Sprintf("%s meets it with %s ms to spare", what, ms(spare)))
-		if !made.Met {
-			verdict = s.bad(fmt.Sprintf("%s misses it by %s ms", what, ms(-spare)))
+		spare := time.Duration(o.Latency) - made.Predicted()
+		verdict := fmt.Sprintf("predicted %s %s ms", o.At(), ms(made.Predicted()))
+		if made.Met {
+			verdict = s.good(verdict + fmt.Sprintf(", %s ms to spare", ms(spare)))
+		} else {
+			verdict = s.bad(verdict + fmt.Sprintf(", %s ms too slow", ms(-spare)))
 		}
 		printf(w, "SLO %s ms (%s): %s\n", ms(time.Duration(o.Latency)), o.At(), verdict)
 	}

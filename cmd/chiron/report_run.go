@@ -18,10 +18,10 @@ type runReport struct {
 	Profile  json.RawMessage `json:"profile"` // profile.json
 	planReport
 	Measured measuredReport `json:"measured"`
-	// PredictionError is (predicted − measured median) / measured median.
-	PredictionError float64           `json:"prediction_error"`
-	Verdict         *pipeline.Verdict `json:"verdict,omitempty"`
-	Output          json.RawMessage   `json:"output,omitempty"`
+	// PredictionErrors are each (predicted − measured) / measured.
+	PredictionErrors pipeline.Errors   `json:"prediction_errors"`
+	Verdict          *pipeline.Verdict `json:"verdict,omitempty"`
+	Output           json.RawMessage   `json:"output,omitempty"`
 }
 
 type measuredReport struct {
@@ -31,6 +31,7 @@ type measuredReport struct {
 	StdDevMS pipeline.Millis `json:"stddev_ms"`
 	MinMS    pipeline.Millis `json:"min_ms"`
 	MedianMS pipeline.Millis `json:"median_ms"`
+	P90MS    pipeline.Millis `json:"p90_ms"`
 	P99MS    pipeline.Millis `json:"p99_ms"`
 	MaxMS    pipeline.Millis `json:"max_ms"`
 }
@@ -41,9 +42,9 @@ func reportRun(workflow string, r *pipeline.Ran) (runReport, error) {
 		Workflow: workflow, Machine: profile.ThisMachine(), planReport: reportPlan(r.Prepared),
 		Measured: measuredReport{
 			Requests: r.Measured.Requests, WarmUp: r.Measured.WarmUp, MeanMS: pipeline.Millis(l.Mean), StdDevMS: pipeline.Millis(l.StdDev),
-			MinMS: pipeline.Millis(l.Min), MedianMS: pipeline.Millis(l.P50), P99MS: pipeline.Millis(l.P99), MaxMS: pipeline.Millis(l.Max),
+			MinMS: pipeline.Millis(l.Min), MedianMS: pipeline.Millis(l.P50), P90MS: pipeline.Millis(r.Measured.Percentile(90)), P99MS: pipeline.Millis(l.P99), MaxMS: pipeline.Millis(l.Max),
 		},
-		PredictionError: r.Error, Verdict: r.Verdict,
+		PredictionErrors: r.Errors, Verdict: r.Verdict,
 	}
 	if json.Valid(r.Measured.Output) {
 		out.Output = r.Measured.Output
@@ -58,18 +59,21 @@ func reportRun(workflow string, r *pipeline.Ran) (runReport, error) {
 
 // printMeasured compares what was measured with what was predicted and asked for.
 func printMeasured(w io.Writer, s style, r *pipeline.Ran) {
-	m := r.Measured
+	m, d, e := r.Measured, r.Prepared.Planned.Distribution, r.Errors
 	printf(w, "%s\n", s.bold(fmt.Sprintf("Measured: %s after %d to warm up, one at a time", count(m.Requests, "request"), m.WarmUp)))
 	printTable(w, s, []column{
 		{title: "", right: false},
-		{title: "median ms", right: true},
+		{title: "p50 ms", right: true},
+		{title: "p90", right: true},
 		{title: "p99", right: true},
 		{title: "mean", right: true},
 		{title: "min", right: true},
 		{title: "max", right: true},
-	}, [][]string{{"latency", ms(m.Latency.P50), ms(m.Latency.P99), ms(m.Latency.Mean), ms(m.Latency.Min), ms(m.Latency.Max)}})
-	printf(w, "prediction %s ms against the median of %s ms: %+.1f %%\n",
-		ms(r.Prepared.Planned.Prediction.Latency), ms(m.Latency.P50), 100*r.Error)
+	}, [][]string{
+		{"measured", ms(m.Latency.P50), ms(m.Percentile(90)), ms(m.Latency.P99), ms(m.Latency.Mean), ms(m.Latency.Min), ms(m.Latency.Max)},
+		{"predicted", ms(d.P50), ms(d.P90), ms(d.P99), ms(d.Mean), "", ""},
+		{"error", percent(e.P50), percent(e.P90), percent(e.P99), percent(e.Mean), "", ""},
+	})
 	v := r.Verdict
 	if v == nil {
 		printf(w, "%s\n", s.dim("no SLO to judge by: write for example slo: 120ms in chiron.yaml"))
@@ -85,3 +89,6 @@ func printMeasured(w io.Writer, s style, r *pipeline.Ran) {
 		printf(w, "%s\n", s.dim("note: of so few requests, "+v.At()+" is the slowest one: measure more with --requests"))
 	}
 }
+
+// percent writes a part of something with its sign: "+5.3 %".
+func percent(part float64) string { return fmt.Sprintf("%+.1f %%", 100*part) }

@@ -78,8 +78,8 @@ func samplePlan(slo time.Duration) *pipeline.Prepared {
 		{Name: "wrap-1", CPUs: 1, Processes: []plan.Process{one(plan.Pool, "MarketData", "B", "A")}},
 	}}
 	predicted := &predict.Prediction{
-		Latency: 100 * unit,
-		Stages:  []predict.StagePrediction{{Name: "MarketData", End: 20 * unit}, {Name: "Rules", Start: 20 * unit, End: 100 * unit}},
+		Latency: 100 * unit, CPU: 110 * unit, Memory: 21_000_000,
+		Stages: []predict.StagePrediction{{Name: "MarketData", End: 20 * unit}, {Name: "Rules", Start: 20 * unit, End: 100 * unit}},
 		Timeline: []predict.Span{
 			{Task: "MarketData", Function: "market-data", Wrap: "wrap-1", Activity: predict.CPU, End: 10 * unit},
 			{Task: "MarketData", Function: "market-data", Wrap: "wrap-1", Activity: predict.Block, Start: 10 * unit, End: 20 * unit},
@@ -89,9 +89,13 @@ func samplePlan(slo time.Duration) *pipeline.Prepared {
 			{Task: "B", Function: "rule", Wrap: "wrap-1", Activity: predict.CPU, Start: 40 * unit, End: 70 * unit},
 		},
 	}
-	met := slo == 0 || predicted.Latency <= slo
+	varied := &predict.Distribution{
+		Samples: 4, Seed: 7, Mean: 103 * unit, StdDev: 8 * unit, P50: 100 * unit, P90: 106 * unit, P95: 115 * unit, P99: 115 * unit,
+		Latencies: []time.Duration{91 * unit, 100 * unit, 106 * unit, 115 * unit},
+	}
+	met := slo == 0 || varied.P99 <= slo
 	planned := &pipeline.Planned{
-		Plan: chosen, Prediction: predicted, Met: met, Memory: 21_000_000, Took: 1500 * time.Microsecond,
+		Plan: chosen, Prediction: predicted, Distribution: varied, Met: met, Memory: 21_000_000, Took: 1500 * time.Microsecond,
 		Money: 4.2, Prices: &prices.Table{Name: "mine", AsOf: "2026-11", Source: "https://prices.test/"},
 		Bound: pipeline.Bound{Latency: 90 * unit, Tasks: []string{"MarketData", "A"}},
 		Relaxed: []pipeline.Relaxed{
@@ -164,8 +168,9 @@ func TestReportRun(t *testing.T) {
 			Measured: &pipeline.Measurement{
 				Requests: 50, WarmUp: 10, Output: []byte(`{"margin":12}`),
 				Latency: profile.NewStat([]time.Duration{90 * time.Millisecond, 95 * time.Millisecond, 110 * time.Millisecond}),
+				Samples: []time.Duration{90 * time.Millisecond, 95 * time.Millisecond, 110 * time.Millisecond},
 			},
-			Error: 0.0526,
+			Errors: pipeline.Errors{Mean: 0.0475, P50: 0.0526, P90: -0.036, P99: 0.045},
 		}
 		if slo > 0 {
 			ran.Verdict = &pipeline.Verdict{
@@ -193,8 +198,8 @@ func TestReportRun(t *testing.T) {
 				MedianMS float64 `json:"median_ms"`
 				P99MS    float64 `json:"p99_ms"`
 			}
-			PredictionError float64 `json:"prediction_error"`
-			Verdict         *struct {
+			PredictionErrors struct{ Mean, P50, P90, P99 float64 } `json:"prediction_errors"`
+			Verdict          *struct {
 				MeasuredMS float64 `json:"measured_ms"`
 				Met        bool
 			}
@@ -204,7 +209,7 @@ func TestReportRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(v.Profile.Functions) != 2 || len(v.Plan.Wraps) != 1 || v.Predicted.LatencyMS != 100 || v.Measured.MedianMS != 95 ||
-			v.Measured.P99MS != 110 || v.PredictionError != 0.0526 || v.Output == nil || (v.Verdict == nil) != (slo == 0) {
+			v.Measured.P99MS != 110 || v.PredictionErrors.P50 != 0.0526 || v.PredictionErrors.P90 != -0.036 || v.Output == nil || (v.Verdict == nil) != (slo == 0) {
 			t.Errorf("%s: %s", name, data)
 		}
 		if v.Verdict != nil && (v.Verdict.MeasuredMS != 110 || v.Verdict.Met != (name == "met")) {
@@ -262,6 +267,7 @@ func TestLogText(t *testing.T) {
 func TestReportCalibration(t *testing.T) {
 	constants := predict.Paper()
 	constants.Machine, constants.Version = sampleProfile().Machine, "3.11.7"
+	constants.Spread, constants.Together = []float64{0.5, 0.75, 0.8, 0.85, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 4}, 0.65
 	got := printed(textCalibration(&pipeline.Calibrated{
 		Constants: &constants, File: "/cache/calibration.json",
 		Report: &calibrate.Report{

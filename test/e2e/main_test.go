@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 	}
 	// Constants of no machine, so that no test waits for a calibration; the
 	// one that is about it makes its own.
-	constants := `{"apiVersion":"chiron/v1","created":"2026-01-01T00:00:00Z","machine":{"cpuModel":"","cpus":2,"kernel":"","os":"linux","arch":""},"version":"3.11","constants":{"request_ms":0.3,"dispatch_ms":0.1,"thread_start_ms":0.1,"startup_ms":4,"block_ms":3,"exit_ms":0.3,"ipc_ms":0.1,"rpc_ms":0.2,"inv_ms":0.3,"switch_interval_ms":5}}`
+	constants := `{"apiVersion":"chiron/v1","created":"2026-01-01T00:00:00Z","machine":{"cpuModel":"","cpus":2,"kernel":"","os":"linux","arch":""},"version":"3.11","constants":{"request_ms":0.3,"dispatch_ms":0.1,"thread_start_ms":0.1,"startup_ms":4,"block_ms":3,"exit_ms":0.3,"ipc_ms":0.1,"rpc_ms":0.2,"inv_ms":0.3,"switch_interval_ms":5},"spread":[0.9,1,1.1]}`
 	if err := os.WriteFile(calibration(), []byte(constants), 0o600); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

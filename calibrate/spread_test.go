@@ -1,0 +1,76 @@
+package calibrate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/chiron-faas/chiron/predict"
+)
+
+// TestFactors: requests that cost from 0.9 to 1.1 of their shape's midmean, and
+// one in fifty five times that.
+func TestFactors(t *testing.T) {
+	var all []*observation
+	for _, s := range constantShapes() {
+		o := &observation{shape: s}
+		base := 1e6 * float64(len(all)+1)
+		for i := range 100 {
+			f := 0.9 + 0.2*float64(i)/99
+			if i%50 == 7 {
+				f = 5
+			}
+			if len(s.stages) > 1 {
+				f = 40 // not of one stage: left out
+			}
+			o.overheads = append(o.overheads, base*f)
+		}
+		all = append(all, o)
+	}
+	got := factors(all)
+	if len(got) != predict.MaxSpread {
+		t.Fatalf("%d quantiles", len(got))
+	}
+	for _, k := range []struct {
+		at   int
+		want float64
+	}{{0, 0.9}, {50, 1}, {95, 1.1}, {99, 5}, {100, 5}} {
+		if math.Abs(got[k.at]-k.want) > 0.02 {
+			t.Errorf("quantile %d is %v, want about %v", k.at, got[k.at], k.want)
+		}
+	}
+	c := truth
+	if c.Spread = got; c.Check() != nil {
+		t.Error(c.Check())
+	}
+	if factors([]*observation{{shape: constantShapes()[0]}}) != nil {
+		t.Error("nothing observed, yet it varies")
+	}
+}
+
+func TestTogether(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 8))
+	of := func(shared float64) float64 {
+		o := &observation{shape: togetherShape(), functions: make([][]float64, 4)}
+		for range 400 {
+			moment := dice.NormFloat64()
+			for i := range o.functions {
+				o.functions[i] = append(o.functions[i], 10+shared*moment+(1-shared)*dice.NormFloat64())
+			}
+		}
+		return together([]*observation{o})
+	}
+	if got := of(1); got != 1 {
+		t.Errorf("all as one: %v", got)
+	}
+	if got := of(0); got > 0.05 {
+		t.Errorf("each for itself: %v", got)
+	}
+	// Equal parts correlate by 1/2; by rank by 6/π·asin(1/4) = 0.483.
+	if got := of(0.5); math.Abs(got-0.483) > 0.06 {
+		t.Errorf("half and half: %v", got)
+	}
+	if got := together(nil); got != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
