@@ -79,6 +79,7 @@ func Example() {
 	// Resize start    21.25ms to 21.35ms
 	// Resize cpu      21.35ms to 23.35ms
 	// Resize native   23.35ms to 33.35ms
+	// Resize lock     33.35ms to 38.35ms
 	// Label  start    21.25ms to 21.4ms
 	// Label  lock      21.4ms to 23.35ms
 	// Label  cpu      23.35ms to 38.35ms

@@ -55,6 +55,9 @@ type thread struct {
 	up          int      // node of the task
 	periods     []period // of the task
 	next        int      // index of the period that it is in
+	// passing says that it needs the lock for no time at all, between two
+	// periods of which none is a cpu period.
+	passing bool
 	// cpu that it is pinned to, of all; -1: any of the domain's.
 	cpu, domain int
 	// left of that period, ns of CPU.
@@ -183,15 +186,37 @@ func (s *simulation) endPeriod(t int) {
 		s.endJob(t)
 		return
 	}
+	if th.passing {
+		th.passing = false
+		s.leaveCPU(t)
+		s.release(th.interpreter)
+		s.beginPeriod(t)
+		return
+	}
 	periods := th.periods
 	was := th.next
 	th.next++
+	held := was >= 0 && periods[was].class == profile.CPU
 	if was >= 0 && periods[was].class != profile.Block {
 		s.leaveCPU(t)
-		if periods[was].class == profile.CPU {
-			s.release(th.interpreter)
-		}
 	}
+	if held {
+		s.release(th.interpreter)
+	}
+	if !held && (th.next == len(periods) || periods[th.next].class != profile.CPU) {
+		// The host takes a call from its lane, and a call returns to Python, with
+		// the lock held, however short that is.
+		th.passing, th.left = true, 0
+		s.acquire(th.interpreter, t)
+		return
+	}
+	s.beginPeriod(t)
+}
+
+// beginPeriod begins the period that the thread has come to, or ends its task.
+func (s *simulation) beginPeriod(t int) {
+	th := &s.threads[t]
+	periods := th.periods
 	if th.next == len(periods) {
 		s.become(t, "")
 		s.nodeDone(th.up)

@@ -11,6 +11,9 @@ import (
 	"github.com/chiron-faas/chiron/profile/strace"
 )
 
+// distributionSeed of the predicted distributions.
+const distributionSeed = 1
+
 // report predicts everything that was measured. What learned models predicted is
 // read from the run's folder.
 func (a *archive) report(dir string) (*Report, error) {
@@ -195,19 +198,29 @@ func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper
 		}
 		return nil
 	}
-	var predicted, longest, sum, byPaper float64
+	var predicted, p50, p90, p99, longest, sum, byPaper float64
 	err := each(main, func(predictor *predict.Predictor, measured *profile.Profile, weight float64) error {
-		latency, err := predictor.Latency(p.Plan)
-		predicted += weight * float64(latency)
+		d, err := predictor.Distribution(p.Plan, predict.DistributionOptions{Seed: distributionSeed})
+		if err != nil {
+			return err
+		}
+		predicted += weight * float64(d.Midmean())
+		p50 += weight * float64(d.P50)
+		p90 += weight * float64(d.P90)
+		p99 += weight * float64(d.P99)
 		l, all := naive(s.workflow.definition, measured)
 		longest += weight * float64(l)
 		sum += weight * float64(all)
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	row.Predicted, row.Longest, row.Sum = time.Duration(predicted), time.Duration(longest), time.Duration(sum)
+	row.PredictedP50, row.PredictedP90, row.PredictedP99 = time.Duration(p50), time.Duration(p90), time.Duration(p99)
+	for _, l := range m.Latencies {
+		row.tails = append(row.tails, float64(l)/p99)
+	}
 	if len(paper) == 0 {
 		return nil
 	}

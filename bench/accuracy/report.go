@@ -60,7 +60,14 @@ type Row struct {
 	SwitchInterval time.Duration `json:"switch_interval_ns,omitempty"`
 	Requests       int           `json:"requests"`
 
-	Predicted time.Duration `json:"predicted_ns"`
+	// Predicted is the mean of the middle half of the requests that the predictor
+	// draws, and its percentiles are theirs.
+	Predicted    time.Duration `json:"predicted_ns"`
+	PredictedP50 time.Duration `json:"predicted_p50_ns"`
+	PredictedP90 time.Duration `json:"predicted_p90_ns"`
+	PredictedP99 time.Duration `json:"predicted_p99_ns"`
+	// tails are the requests' latencies over PredictedP99.
+	tails []float64
 	// Measured is the mean of the middle half of the requests.
 	Measured time.Duration `json:"measured_ns"`
 	Mean     time.Duration `json:"mean_ns"`
