@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/syscalls"
 )
 
 // Name of the tracer in profiles and options.
@@ -62,14 +63,14 @@ type trace struct {
 }
 
 func (t *trace) sample() {
-	task := openTask(t.target.PID, t.target.TID)
-	defer task.close()
+	task := syscalls.OpenTask(t.target.PID, t.target.TID)
+	defer task.Close()
 	queue := openQueue(t.target.PID, t.target.TID)
 	defer queue.close()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for len(t.samples) < maxSamples {
-		was := task.read()
+		was := task.Read()
 		at := time.Now()
 		cpu, err := cpuTime(t.target.PID)
 		if err != nil {
