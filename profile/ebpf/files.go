@@ -20,6 +20,7 @@ import (
 type names struct {
 	files   touched.Files
 	sockets map[string]bool
+	own     map[int]bool // ports that the kernel chose for it
 	// long says that a name was longer than what is kept of it.
 	long bool
 }
@@ -36,7 +37,7 @@ func (v *view) clone() *view { return &view{dir: v.dir, fds: maps.Clone(v.fds)} 
 // interpret follows the calls in order. starts are the beginnings of the runs;
 // what came before the first counts only for what is open.
 func interpret(calls []namedCall, starts []moment, process uint32, first *view) names {
-	n := names{sockets: map[string]bool{}}
+	n := names{sockets: map[string]bool{}, own: map[int]bool{}}
 	views := map[uint32]*view{process: first}
 	for i := range calls {
 		c := &calls[i]
@@ -55,7 +56,7 @@ func interpret(calls []namedCall, starts []moment, process uint32, first *view) 
 	return n
 }
 
-// openForm is where open's kin have their arguments, from 0.
+// openFlags are those of open's kin.
 func (c *namedCall) openFlags(name string) uint64 {
 	switch name {
 	case "open":
@@ -70,13 +71,8 @@ func (c *namedCall) openFlags(name string) uint64 {
 
 func (n *names) note(c *namedCall, v *view, run int) {
 	call := nameOf(c.call)
-	if call == "connect" || call == "bind" {
-		// A connection that is under way is one.
-		if (c.result == 0 || c.result == -int64(unix.EINPROGRESS)) && run > 0 {
-			if s := socketOf(call, v.fds[int(int32(c.arguments[0]))], c.names[0]); s != "" {
-				n.sockets[s] = true
-			}
-		}
+	if call == "connect" || call == "bind" || call == "getsockname" {
+		n.noteSocket(call, c, v, run)
 		return
 	}
 	if c.result < 0 {
@@ -143,6 +139,26 @@ func (n *names) note(c *namedCall, v *view, run int) {
 	}
 }
 
+// noteSocket notes a connection or a binding. A connection to a port that the
+// kernel chose for the function itself, which asked for its number with
+// getsockname, is left out: a server of its own, at another address in every run.
+func (n *names) noteSocket(call string, c *namedCall, v *view, run int) {
+	fd := int(int32(c.arguments[0]))
+	what, port := socketOf(call, v.fds[fd], c.names[0])
+	if call == "getsockname" {
+		if c.result == 0 && what != "" && port > 0 {
+			n.own[port] = true
+		}
+		return
+	}
+	// A connection that is under way goes on by itself.
+	begun := c.result == -int64(unix.EINPROGRESS) || c.result == -int64(unix.EINTR)
+	if run == 0 || what == "" || c.result < 0 && !begun || call == "connect" && n.own[port] {
+		return
+	}
+	n.sockets[what] = true
+}
+
 func (n *names) removed(run int, name string) {
 	if run > 0 {
 		n.files.Removed(run, resolved(name))
@@ -181,6 +197,8 @@ func nameOf(call int32) string {
 		return "socket"
 	case unix.SYS_BIND:
 		return "bind"
+	case unix.SYS_GETSOCKNAME:
+		return "getsockname"
 	}
 	return syscalls.Name(syscalls.State(call))
 }

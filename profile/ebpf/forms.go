@@ -26,6 +26,8 @@ func forms() map[int]probesForm {
 		unix.SYS_SOCKET:    {Plain: 1},
 		unix.SYS_CONNECT:   {Address: 2},
 		unix.SYS_BIND:      {Address: 2},
+		// Its length is behind a pointer: what follows the address is not read.
+		unix.SYS_GETSOCKNAME: {Address: 2},
 	}
 	for nr, f := range archForms(path) {
 		all[nr] = f

@@ -1,6 +1,7 @@
 package ebpf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"strconv"
@@ -8,60 +9,62 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protocolOf names a socket's: "tcp", "udp", "unix"; "" for another, which no
-// two functions of a project fight about.
+// protocolOf names an internet socket's protocol: "tcp", "udp", "raw"; "ip" for
+// another, "" for a socket of another family.
 func protocolOf(family, kind int) string {
-	kind &^= unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
-	switch {
-	case family == unix.AF_UNIX:
-		return "unix"
-	case family != unix.AF_INET && family != unix.AF_INET6:
+	if family != unix.AF_INET && family != unix.AF_INET6 {
 		return ""
-	case kind == unix.SOCK_STREAM:
-		return "tcp"
-	case kind == unix.SOCK_DGRAM:
-		return "udp"
 	}
-	return ""
+	switch kind &^ (unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK) {
+	case unix.SOCK_STREAM:
+		return "tcp"
+	case unix.SOCK_DGRAM:
+		return "udp"
+	case unix.SOCK_RAW:
+		return "raw"
+	}
+	return "ip"
 }
 
-// socketOf says what a call did with a socket, as "connect tcp 127.0.0.1:80" or
-// "bind unix /run/a.sock"; "" where there is nothing to say.
-func socketOf(call, protocol string, address []byte) string {
-	if len(address) < 2 || protocol == "" {
-		return ""
+// socketOf says what a call did with a socket, as profile.Function has it;
+// port is -1 for a Unix socket's. Other families, such as netlink, are the
+// kernel's own talk: "". protocol is the socket's, where it is known.
+func socketOf(call, protocol string, address []byte) (what string, port int) {
+	if len(address) < 2 {
+		return "", 0
 	}
-	where := ""
+	if protocol == "" {
+		protocol = "ip" // made before the trace began
+	}
+	var ip net.IP
 	switch binary.NativeEndian.Uint16(address) {
 	case unix.AF_INET: // struct sockaddr_in: family, port, address
-		if len(address) < 8 || protocol == "unix" {
-			return ""
+		if len(address) < 8 {
+			return "", 0
 		}
-		where = hostPort(address[4:8], address[2:4])
+		ip = address[4:8]
 	case unix.AF_INET6: // struct sockaddr_in6: family, port, flow, address
-		if len(address) < 24 || protocol == "unix" {
-			return ""
+		if len(address) < 24 {
+			return "", 0
 		}
-		where = hostPort(address[8:24], address[2:4])
+		ip = address[8:24]
 	case unix.AF_UNIX: // struct sockaddr_un: family, path
-		protocol = "unix"
 		raw := address[2:]
+		if len(raw) > 0 && raw[0] == 0 { // a name without a file, and without an end
+			return call + " unix @" + string(raw[1:]), -1
+		}
+		if end := bytes.IndexByte(raw, 0); end >= 0 {
+			raw = raw[:end]
+		}
 		if len(raw) == 0 {
-			return "" // the kernel chooses a name
+			return "", 0
 		}
-		if raw[0] == 0 { // an abstract one, which has no end
-			where = "@" + string(raw[1:])
-		} else if where, _ = text(append(raw[:len(raw):len(raw)], 0)); where == "" {
-			return ""
-		}
-	default: // AF_UNSPEC dissolves a connection
-		return ""
+		return call + " unix " + string(raw), -1
+	default:
+		return "", 0
 	}
-	return call + " " + protocol + " " + where
-}
-
-func hostPort(ip, port []byte) string {
-	return net.JoinHostPort(net.IP(ip).String(), strconv.Itoa(int(binary.BigEndian.Uint16(port))))
+	port = int(binary.BigEndian.Uint16(address[2:4]))
+	return call + " " + protocol + " " + net.JoinHostPort(ip.String(), strconv.Itoa(port)), port
 }
 
 // openSocket is the protocol of a socket that a process has open; "" of what

@@ -70,8 +70,8 @@ type session struct {
 	options Options
 	tracers []profile.Tracer // that work here, the best first
 	notes   []string         // why it is not a better one
-	dir     string   // everything temporary
-	total   int      // tasks
+	dir     string           // everything temporary
+	total   int              // tasks
 	done    int
 
 	// interpreters that were found, by language and what was asked for: each
