@@ -3,7 +3,6 @@ package portable
 import (
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -126,42 +125,5 @@ func TestCPUTime(t *testing.T) {
 	}
 	if _, err := cpuTime(1 << 28); err == nil {
 		t.Error("a process that is not there has a clock")
-	}
-}
-
-func TestSnapshot(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"same", "longer", "gone", "sub/deep"} {
-		write(name, "x")
-	}
-	before := takeSnapshot(dir)
-	write("longer", "xx")
-	write("sub/new", "")
-	if err := os.Remove(filepath.Join(dir, "gone")); err != nil {
-		t.Fatal(err)
-	}
-	later := time.Now().Add(time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, "sub/deep"), later, later); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"gone", "longer", "sub/deep", "sub/new"}
-	for i := range want {
-		want[i] = filepath.Join(dir, want[i])
-	}
-	if diff := cmp.Diff(want, before.changed(takeSnapshot(dir))); diff != "" {
-		t.Error(diff)
-	}
-	if got := takeSnapshot("").changed(takeSnapshot(filepath.Join(dir, "none"))); len(got) != 0 {
-		t.Errorf("got %v of no folder", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/ebpf"
+	"github.com/chiron-faas/chiron/profile/perf"
 	"github.com/chiron-faas/chiron/profile/portable"
 	"github.com/chiron-faas/chiron/profile/strace"
 
@@ -60,7 +61,7 @@ func available(t *testing.T, tracer string) {
 }
 
 func TestRunMeasuresRealHandlers(t *testing.T) {
-	for _, tracer := range []string{ebpf.Name, strace.Name, portable.Name} {
+	for _, tracer := range []string{ebpf.Name, perf.Name, strace.Name, portable.Name} {
 		t.Run(tracer, func(t *testing.T) {
 			available(t, tracer)
 			var phases []Phase
@@ -87,7 +88,7 @@ func TestRunMeasuresRealHandlers(t *testing.T) {
 				t.Errorf("wall %+v, cpu %+v", f.Wall, f.CPU)
 			}
 			wantFiles := []string{"final.txt", "report.txt"}
-			if tracer == portable.Name {
+			if tracer == portable.Name || tracer == perf.Name {
 				wantFiles = wantFiles[:1] // it sees what is left
 			}
 			if diff := cmp.Diff(wantFiles, f.Files); diff != "" {
@@ -250,7 +251,7 @@ func TestRunNamesWhatFailed(t *testing.T) {
 }
 
 func TestRunStopsWhenCancelled(t *testing.T) {
-	for _, tracer := range []string{ebpf.Name, strace.Name, portable.Name} {
+	for _, tracer := range []string{ebpf.Name, perf.Name, strace.Name, portable.Name} {
 		t.Run(tracer, func(t *testing.T) {
 			available(t, tracer)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -287,7 +288,7 @@ func TestRunRefusesOptions(t *testing.T) {
 		"no project": {Options{}, "no project"},
 		"few runs":   {Options{Project: project, Runs: 3}, "at least 10"},
 		"budget":     {Options{Project: project, Budget: -1}, "budget"},
-		"tracer":     {Options{Project: project, Tracer: "dtrace"}, `no tracer "dtrace": choose one of ebpf, strace, portable`},
+		"tracer":     {Options{Project: project, Tracer: "dtrace"}, `no tracer "dtrace": choose one of ebpf, perf, strace, portable`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Run(t.Context(), test.options); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -364,7 +365,7 @@ func TestTracers(t *testing.T) {
 			t.Errorf("the portable tracer does not work: %v", a.Err)
 		}
 	}
-	if diff := cmp.Diff([]string{ebpf.Name, strace.Name, portable.Name}, names); diff != "" {
+	if diff := cmp.Diff([]string{ebpf.Name, perf.Name, strace.Name, portable.Name}, names); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/ebpf"
+	"github.com/chiron-faas/chiron/profile/perf"
 	"github.com/chiron-faas/chiron/profile/portable"
 	"github.com/chiron-faas/chiron/profile/strace"
 )
@@ -23,7 +24,7 @@ type Availability struct {
 
 // tracers are all that there are, the best first.
 func tracers() []profile.Tracer {
-	return []profile.Tracer{ebpf.Tracer{}, strace.Tracer{}, portable.Tracer{}}
+	return []profile.Tracer{ebpf.Tracer{}, perf.Tracer{}, strace.Tracer{}, portable.Tracer{}}
 }
 
 // sees describes a tracer for people who choose one.
@@ -31,6 +32,8 @@ func sees(name string) string {
 	switch name {
 	case ebpf.Name:
 		return "every wait with its system call, work without the interpreter lock, every file written"
+	case perf.Name:
+		return "every wait to the microsecond, the long ones with their system call, files written in the working folder"
 	case strace.Name:
 		return "every wait with its system call, every file written"
 	case portable.Name:
