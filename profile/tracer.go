@@ -8,7 +8,7 @@ import (
 // Tracer watches one thread of a running process and cuts its calls into
 // segments.
 type Tracer interface {
-	// Name is what a Function's Tracer says: "strace", "portable".
+	// Name is what a Function's Tracer says: "ebpf", "perf", "strace", "portable".
 	Name() string
 	// Available returns nil where this machine lets the tracer work, else one
 	// line that says what is missing and what to do about it.
@@ -29,6 +29,19 @@ type Trace interface {
 	Abort()
 }
 
+// Passes is a Trace that looks more than once, each time at something else,
+// because what tells most also slows the function most. The calls are made anew
+// for each pass.
+type Passes interface {
+	Trace
+	// Passes is how many warm calls each pass wants. The cold one comes in the
+	// first. The last is the one that slows the function least: its calls'
+	// times count, and are what Function.Slowdown is of.
+	Passes() []int
+	// Pass begins a pass, before its first call.
+	Pass(ctx context.Context, n int) error
+}
+
 // Target is what to watch: a thread that waits for calls.
 type Target struct {
 	PID int
@@ -45,9 +58,11 @@ type Call struct {
 	// Run is the handler's wall time, CPU its thread's CPU time.
 	Run time.Duration
 	CPU time.Duration
-	// Cold marks a first call in its process: only the files that it writes
-	// count.
+	// Cold marks a first call in its process, or after something was changed in
+	// it: only the files that it writes count.
 	Cold bool
+	// Pass that it was made in, of a Trace that makes several.
+	Pass int
 }
 
 // Untraced are the means of the warm runs without a tracer.
@@ -68,6 +83,9 @@ type Observation struct {
 	// Complete: every call that can block was seen, so that time off the CPU
 	// that no segment explains was not spent waiting in one.
 	Complete bool
+	// Held is how long in the mean a run was off the CPU with the interpreter's
+	// lock, as while a page is read in: it is part of the cpu segments.
+	Held time.Duration
 	// Files written by the calls, absolute, sorted.
 	Files []string
 	// Sockets that the calls connected to or bound, as Function has them;

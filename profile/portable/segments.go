@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/syscalls"
 )
 
 // sample is what the sampler saw at one moment.
@@ -14,7 +15,7 @@ type sample struct {
 	// queued is how long the thread has waited for a CPU so far: as good as
 	// CPU time, for it was ready to run.
 	queued time.Duration
-	was    state
+	was    syscalls.State
 }
 
 // mostly is the share of an interval from which on it counts as all CPU, or all
@@ -33,13 +34,13 @@ func segments(samples []sample, call profile.Call) []profile.Segment {
 	// The call's own ends become samples: the worker used no CPU while it
 	// waited for the call, and its CPU time in the call is known.
 	before := samples[max(first-1, 0)]
-	before.at, before.was = call.Start, running
+	before.at, before.was = call.Start, syscalls.Running
 	inside := samples[first:last]
 	points := make([]sample, 0, len(inside)+2)
 	points = append(points, before)
 	points = append(points, inside...)
 	after := inside[len(inside)-1]
-	after.at, after.was = end, running
+	after.at, after.was = end, syscalls.Running
 	after.cpu = max(after.cpu, before.cpu+call.CPU)
 	points = append(points, after)
 
@@ -96,7 +97,7 @@ func (c *cutter) interval(from, to sample, busy time.Duration) {
 
 // endsWaiting says whether the thread waits in a call at an interval's end, so
 // that its CPU time came before.
-func endsWaiting(was state) bool { return was >= 0 }
+func endsWaiting(was syscalls.State) bool { return was >= 0 }
 
 // waitedFor says what a thread waited for in an interval that it did not spend
 // on the CPU, by what it did at both ends. A thread that both times ran waited
@@ -104,13 +105,13 @@ func endsWaiting(was state) bool { return was >= 0 }
 // latter leaves the CPU idle, and the two cannot be told apart: it counts as
 // waiting. One that waited outside of system calls was waiting for a page with
 // the interpreter's lock held: that is no block.
-func waitedFor(from, to state) (cause string, waited bool) {
+func waitedFor(from, to syscalls.State) (cause string, waited bool) {
 	switch {
 	case to >= 0:
-		return name(to), true
+		return syscalls.Name(to), true
 	case from >= 0:
-		return name(from), true
-	case to == fault || from == fault:
+		return syscalls.Name(from), true
+	case to == syscalls.Fault || from == syscalls.Fault:
 		return "", false
 	}
 	return "", true

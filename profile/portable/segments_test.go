@@ -3,11 +3,11 @@ package portable
 import (
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/syscalls"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -18,14 +18,14 @@ const ms = time.Millisecond
 var epoch = time.Unix(1000, 0)
 
 // at is a sample so many milliseconds after the call's start.
-func at(when, cpu, queued float64, was state) sample {
+func at(when, cpu, queued float64, was syscalls.State) sample {
 	scale := func(x float64) time.Duration { return time.Duration(x * float64(ms)) }
 	return sample{epoch.Add(scale(when)), scale(cpu), scale(queued), was}
 }
 
 func TestSegments(t *testing.T) {
-	const sleeps = state(unix.SYS_CLOCK_NANOSLEEP)
-	const receives = state(unix.SYS_RECVFROM)
+	const sleeps = syscalls.State(unix.SYS_CLOCK_NANOSLEEP)
+	const receives = syscalls.State(unix.SYS_RECVFROM)
 	cpu := func(took time.Duration) profile.Segment { return profile.Segment{Class: profile.CPU, Took: took} }
 	block := func(took time.Duration, cause string) profile.Segment {
 		return profile.Segment{Class: profile.Block, Took: took, Cause: cause}
@@ -39,14 +39,14 @@ func TestSegments(t *testing.T) {
 			[]sample{at(-1, 0, 0, receives), at(5, 0, 0, receives)}, profile.Call{Run: 4 * ms}, nil,
 		},
 		"computes": {
-			[]sample{at(-1, 7, 0, receives), at(1, 8, 0, running), at(2, 9, 0, running)},
+			[]sample{at(-1, 7, 0, receives), at(1, 8, 0, syscalls.Running), at(2, 9, 0, syscalls.Running)},
 			profile.Call{Run: 3 * ms, CPU: 3 * ms},
 			[]profile.Segment{cpu(3 * ms)},
 		},
 		"sleeps, computes, receives": {
 			[]sample{
-				at(-1, 0, 0, receives), at(1, 0, 0, sleeps), at(2, 0, 0, sleeps), at(3, 0.5, 0, running),
-				at(4, 1.5, 0, running), at(5, 1.7, 0, receives), at(6, 1.7, 0, receives),
+				at(-1, 0, 0, receives), at(1, 0, 0, sleeps), at(2, 0, 0, sleeps), at(3, 0.5, 0, syscalls.Running),
+				at(4, 1.5, 0, syscalls.Running), at(5, 1.7, 0, receives), at(6, 1.7, 0, receives),
 			},
 			profile.Call{Run: 7 * ms, CPU: 1700 * time.Microsecond},
 			[]profile.Segment{
@@ -57,18 +57,18 @@ func TestSegments(t *testing.T) {
 		// The kernel counts 3 ms in the queue when they end: they are those
 		// before.
 		"waits for a CPU": {
-			[]sample{at(-1, 0, 0, receives), at(1, 1, 0, running), at(2, 1, 0, running), at(3, 1, 0, running), at(4, 1, 0, running), at(5, 2, 3, running)},
+			[]sample{at(-1, 0, 0, receives), at(1, 1, 0, syscalls.Running), at(2, 1, 0, syscalls.Running), at(3, 1, 0, syscalls.Running), at(4, 1, 0, syscalls.Running), at(5, 2, 3, syscalls.Running)},
 			profile.Call{Run: 6 * ms, CPU: 3 * ms},
 			[]profile.Segment{cpu(6 * ms)},
 		},
 		// Off the CPU in no system call: a page that has to come.
 		"page fault": {
-			[]sample{at(-1, 0, 0, receives), at(1, 0, 0, fault), at(2, 1, 0, running)},
+			[]sample{at(-1, 0, 0, receives), at(1, 0, 0, syscalls.Fault), at(2, 1, 0, syscalls.Running)},
 			profile.Call{Run: 3 * ms, CPU: 2 * ms},
 			[]profile.Segment{cpu(3 * ms)},
 		},
 		"what it does cannot be read": {
-			[]sample{at(-1, 0, 0, unknown), at(1, 0, 0, unknown), at(2, 1, 0, unknown)},
+			[]sample{at(-1, 0, 0, syscalls.Unknown), at(1, 0, 0, syscalls.Unknown), at(2, 1, 0, syscalls.Unknown)},
 			profile.Call{Run: 3 * ms, CPU: 2 * ms},
 			[]profile.Segment{block(1*ms, ""), cpu(2 * ms)},
 		},
@@ -93,7 +93,7 @@ func TestSegmentsAddUp(t *testing.T) {
 			when += step
 			used += r.Float64() * step * 1.1 // the clocks are read one after the other
 			queued += max(0, r.Float64()*4-3)
-			was := []state{unknown, running, fault, state(unix.SYS_FUTEX), state(unix.SYS_READ)}[r.IntN(5)]
+			was := []syscalls.State{syscalls.Unknown, syscalls.Running, syscalls.Fault, syscalls.State(unix.SYS_FUTEX), syscalls.State(unix.SYS_READ)}[r.IntN(5)]
 			samples = append(samples, at(when, used, queued, was))
 		}
 		call := profile.Call{Start: epoch, Run: time.Duration(r.IntN(20000)) * time.Microsecond}
@@ -112,22 +112,6 @@ func TestSegmentsAddUp(t *testing.T) {
 	}
 }
 
-func TestParseState(t *testing.T) {
-	for text, want := range map[string]state{
-		"running\n":                     running,
-		"202 0x7f 0x80 0x0 0x0 0x0 0 0": 202,
-		"-1 0x7ffc 0x7f12\n":            fault,
-		"":                              unknown,
-		"nonsense":                      unknown,
-		"99999 0x0":                     unknown,
-		"-7 0x0":                        unknown,
-	} {
-		if got := parseState([]byte(text)); got != want {
-			t.Errorf("%q: got %d, want %d", text, got, want)
-		}
-	}
-}
-
 func TestCPUTime(t *testing.T) {
 	before, err := cpuTime(os.Getpid())
 	if err != nil {
@@ -141,42 +125,5 @@ func TestCPUTime(t *testing.T) {
 	}
 	if _, err := cpuTime(1 << 28); err == nil {
 		t.Error("a process that is not there has a clock")
-	}
-}
-
-func TestSnapshot(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"same", "longer", "gone", "sub/deep"} {
-		write(name, "x")
-	}
-	before := takeSnapshot(dir)
-	write("longer", "xx")
-	write("sub/new", "")
-	if err := os.Remove(filepath.Join(dir, "gone")); err != nil {
-		t.Fatal(err)
-	}
-	later := time.Now().Add(time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, "sub/deep"), later, later); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"gone", "longer", "sub/deep", "sub/new"}
-	for i := range want {
-		want[i] = filepath.Join(dir, want[i])
-	}
-	if diff := cmp.Diff(want, before.changed(takeSnapshot(dir))); diff != "" {
-		t.Error(diff)
-	}
-	if got := takeSnapshot("").changed(takeSnapshot(filepath.Join(dir, "none"))); len(got) != 0 {
-		t.Errorf("got %v of no folder", got)
 	}
 }

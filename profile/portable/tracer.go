@@ -3,12 +3,13 @@ package portable
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/syscalls"
+	"github.com/chiron-faas/chiron/profile/touched"
 )
 
 // Name of the tracer in profiles and options.
@@ -46,14 +47,14 @@ func (Tracer) Start(_ context.Context, target profile.Target) (profile.Trace, er
 	if _, err := cpuTime(target.PID); err != nil {
 		return nil, err
 	}
-	t := &trace{target: target, before: takeSnapshot(target.Dir), stop: make(chan struct{})}
+	t := &trace{target: target, before: touched.Look(target.Dir), stop: make(chan struct{})}
 	t.sampler.Go(t.sample)
 	return t, nil
 }
 
 type trace struct {
 	target  profile.Target
-	before  snapshot
+	before  touched.Folder
 	stop    chan struct{}
 	once    sync.Once
 	sampler sync.WaitGroup
@@ -62,14 +63,14 @@ type trace struct {
 }
 
 func (t *trace) sample() {
-	task := openTask(t.target.PID, t.target.TID)
-	defer task.close()
+	task := syscalls.OpenTask(t.target.PID, t.target.TID)
+	defer task.Close()
 	queue := openQueue(t.target.PID, t.target.TID)
 	defer queue.close()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for len(t.samples) < maxSamples {
-		was := task.read()
+		was := task.Read()
 		at := time.Now()
 		cpu, err := cpuTime(t.target.PID)
 		if err != nil {
@@ -102,12 +103,8 @@ func (t *trace) Stop(_ context.Context, calls []profile.Call, _ profile.Untraced
 			o.Runs = append(o.Runs, run)
 		}
 	}
-	after := takeSnapshot(t.target.Dir)
-	o.Files = t.before.changed(after)
-	where := "only changes in the working folder were looked for"
-	if t.before.cut || after.cut {
-		where = fmt.Sprintf("only changes among the first %d files of the working folder were looked for", maxEntries)
-	}
-	o.Notes = append(o.Notes, "files: "+where+"; no tracer saw what it writes elsewhere")
+	after := touched.Look(t.target.Dir)
+	o.Files = t.before.Changed(after)
+	o.Notes = append(o.Notes, t.before.Note(after))
 	return o, nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/profile"
-	"github.com/chiron-faas/chiron/profile/portable"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -85,7 +84,7 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	output := slices.Clone(cold.Body)
 	f := profile.Function{
 		Name: state.Function, Tasks: []string{state.Name},
-		Lang: h.function.Lang, Version: h.interpreter.Version, Tracer: s.tracer.Name(),
+		Lang: h.function.Lang, Version: h.interpreter.Version,
 		InputBytes: len(input), OutputBytes: len(output),
 		Notes: slices.Clone(s.notes),
 	}
@@ -234,23 +233,25 @@ func (m *subject) share(all bool) float64 {
 
 // traced makes traced runs in a worker of their own, so that what a tracer
 // leaves behind in a process does not touch the others. A tracer that cannot
-// cut them is replaced by the portable one, unless it was asked for by name.
+// cut them is replaced by the next best, unless it was asked for by name.
 func (m *subject) traced(ctx context.Context, f *profile.Function) (*profile.Observation, error) {
 	s := m.session
-	seen, err := m.tracedWith(ctx, s.tracer, f)
-	var failed *Error
-	if err == nil || errors.As(err, &failed) || ctx.Err() != nil {
-		return seen, err
+	for at := 0; ; at++ {
+		tracer := s.tracers[at]
+		seen, err := m.tracedWith(ctx, tracer, f)
+		var failed *Error
+		if err == nil {
+			f.Tracer = tracer.Name()
+			return seen, nil
+		}
+		if errors.As(err, &failed) || ctx.Err() != nil {
+			return nil, err
+		}
+		if at+1 == len(s.tracers) {
+			return nil, &Error{Function: m.state.Function, State: m.state.Name, Err: err}
+		}
+		f.Notes = append(f.Notes, fmt.Sprintf("not traced with %s: %v", tracer.Name(), err))
 	}
-	if s.options.Tracer != "" || s.tracer.Name() == portable.Name {
-		return nil, &Error{Function: m.state.Function, State: m.state.Name, Err: err}
-	}
-	f.Notes = append(f.Notes, fmt.Sprintf("not traced with %s: %v", s.tracer.Name(), err))
-	f.Tracer = portable.Name
-	if seen, err = m.tracedWith(ctx, portable.Tracer{}, f); err != nil && !errors.As(err, &failed) && ctx.Err() == nil {
-		err = &Error{Function: m.state.Function, State: m.state.Name, Err: err}
-	}
-	return seen, err
 }
 
 func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *profile.Function) (*profile.Observation, error) {
@@ -266,30 +267,61 @@ func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *prof
 		return nil, err
 	}
 	defer trace.Abort()
+	passes := []int{tracedRuns}
+	several, ok := trace.(profile.Passes)
+	if ok {
+		passes = several.Passes()
+	}
 	var calls []profile.Call
-	var total time.Duration
-	begin := time.Now()
-	for n := 0; n <= tracedRuns && (n < 2 || m.within(begin, tracedShare)); n++ {
-		at := time.Now()
-		reply, err := m.call(ctx, worker)
+	for pass, runs := range passes {
+		if ok {
+			if err := several.Pass(ctx, pass); err != nil {
+				return nil, err
+			}
+		}
+		made, err := m.tracedPass(ctx, worker, pass, runs, tracedShare/float64(len(passes)))
 		if err != nil {
 			return nil, err
 		}
-		calls = append(calls, profile.Call{Start: at.Add(reply.Start), Run: reply.Run, CPU: reply.CPU, Cold: n == 0})
-		if n > 0 {
-			total += reply.Run
-		}
-		m.session.report(m.state, Progress{Phase: PhaseTraced, Runs: n})
+		calls = append(calls, made...)
 	}
 	now := profile.NewStat(m.walls)
 	seen, err := trace.Stop(ctx, calls, profile.Untraced{Wall: now.Mean, CPU: profile.NewStat(m.cpus).Mean})
 	if err != nil {
 		return nil, err
 	}
-	if now.Mean > 0 {
-		f.Slowdown = math.Round(float64(total)/float64(len(calls)-1)/float64(now.Mean)*1000) / 1000
+	var total time.Duration
+	counted := 0
+	for _, c := range calls {
+		if !c.Cold && c.Pass == len(passes)-1 {
+			total += c.Run
+			counted++
+		}
+	}
+	if now.Mean > 0 && counted > 0 {
+		f.Slowdown = math.Round(float64(total)/float64(counted)/float64(now.Mean)*1000) / 1000
 	}
 	return seen, nil
+}
+
+// tracedPass makes the calls of one pass, with a part of the budget: a first,
+// which finds the process or the probes new and counts as cold, and as many as
+// are wanted.
+func (m *subject) tracedPass(ctx context.Context, w *host.Worker, pass, runs int, share float64) ([]profile.Call, error) {
+	var calls []profile.Call
+	begin := time.Now()
+	for n := 0; n <= runs && (n < 2 || m.within(begin, share)); n++ {
+		at := time.Now()
+		reply, err := m.call(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, profile.Call{
+			Start: at.Add(reply.Start), Run: reply.Run, CPU: reply.CPU, Cold: n == 0, Pass: pass,
+		})
+		m.session.report(m.state, Progress{Phase: PhaseTraced, Runs: n})
+	}
+	return calls, nil
 }
 
 func (m *subject) summarise(f *profile.Function) {

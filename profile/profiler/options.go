@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -57,6 +58,16 @@ type Options struct {
 	BytecodeCache string
 	// Progress is told of each step, from Run's own goroutine; nil: nobody.
 	Progress func(Progress)
+
+	// only are the tracers to choose from; nil: all. It is for tests.
+	only []profile.Tracer
+}
+
+func (o *Options) tracers() []profile.Tracer {
+	if o.only != nil {
+		return o.only
+	}
+	return tracers()
 }
 
 // Progress is one step of Run.

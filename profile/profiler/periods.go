@@ -53,7 +53,7 @@ type stretch struct {
 // the certain waits leave.
 func buildPeriods(o *profile.Observation, t totals) (periods []profile.Period, notes []string) {
 	wall := float64(t.wall.Mean)
-	off := float64(t.offCPU())
+	off := max(0, float64(t.offCPU()-o.Held))
 	if off < worthBlocking*wall {
 		off = 0
 	}

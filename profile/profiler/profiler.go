@@ -22,7 +22,7 @@ func Run(ctx context.Context, o Options) (_ *profile.Profile, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	tracer, notes, err := choose(ctx, o.Tracer)
+	usable, notes, err := choose(ctx, o.tracers(), o.Tracer)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func Run(ctx context.Context, o Options) (_ *profile.Profile, err error) {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
 	s := &session{
-		options: o, tracer: tracer, notes: notes, dir: dir,
+		options: o, tracers: usable, notes: notes, dir: dir,
 		interpreters: map[[2]string]host.Interpreter{},
 		hosts:        map[string]*functionHost{}, bare: map[string]*functionHost{}, measured: map[string]*measurement{},
 	}
@@ -68,10 +68,10 @@ func Run(ctx context.Context, o Options) (_ *profile.Profile, err error) {
 // at a time.
 type session struct {
 	options Options
-	tracer  profile.Tracer
-	notes   []string // why it is not a better one
-	dir     string   // everything temporary
-	total   int      // tasks
+	tracers []profile.Tracer // that work here, the best first
+	notes   []string         // why it is not a better one
+	dir     string           // everything temporary
+	total   int              // tasks
 	done    int
 
 	// interpreters that were found, by language and what was asked for: each

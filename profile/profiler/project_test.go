@@ -16,7 +16,7 @@ import (
 
 // newProject makes a project of a definition and of Python handlers by
 // function name.
-func newProject(t *testing.T, definition string, handlers map[string]string) *workflow.Project {
+func newProject(t testing.TB, definition string, handlers map[string]string) *workflow.Project {
 	t.Helper()
 	dir := t.TempDir()
 	d, err := workflow.ParseDefinition("test.asl.json", []byte(definition))
@@ -44,7 +44,7 @@ var findPython = sync.OnceValues(func() (host.Interpreter, error) {
 	return host.FindInterpreter(context.Background(), "python", "")
 })
 
-func pythonPath(t *testing.T) string {
+func pythonPath(t testing.TB) string {
 	t.Helper()
 	interpreter, err := findPython()
 	if err != nil {

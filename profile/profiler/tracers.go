@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/chiron-faas/chiron/profile"
+	"github.com/chiron-faas/chiron/profile/ebpf"
+	"github.com/chiron-faas/chiron/profile/perf"
 	"github.com/chiron-faas/chiron/profile/portable"
 	"github.com/chiron-faas/chiron/profile/strace"
 )
@@ -22,12 +24,16 @@ type Availability struct {
 
 // tracers are all that there are, the best first.
 func tracers() []profile.Tracer {
-	return []profile.Tracer{strace.Tracer{}, portable.Tracer{}}
+	return []profile.Tracer{ebpf.Tracer{}, perf.Tracer{}, strace.Tracer{}, portable.Tracer{}}
 }
 
 // sees describes a tracer for people who choose one.
 func sees(name string) string {
 	switch name {
+	case ebpf.Name:
+		return "every wait with its system call, work without the interpreter lock, every file written"
+	case perf.Name:
+		return "every wait to the microsecond, the long ones with their system call, files written in the working folder"
 	case strace.Name:
 		return "every wait with its system call, every file written"
 	case portable.Name:
@@ -45,25 +51,32 @@ func Tracers(ctx context.Context) []Availability {
 	return all
 }
 
-// choose returns the tracer of a name, or the best that works and why better
-// ones do not.
-func choose(ctx context.Context, name string) (chosen profile.Tracer, notes []string, err error) {
+// choose returns the tracer of a name; or, of all, the best that works here and
+// those behind it, unasked, and why better ones do not work.
+func choose(ctx context.Context, all []profile.Tracer, name string) (usable []profile.Tracer, notes []string, err error) {
 	var names []string
-	for _, t := range tracers() {
+	for _, t := range all {
 		names = append(names, t.Name())
 		if name != "" && name != t.Name() {
 			continue
 		}
-		err := t.Available(ctx)
-		if err == nil {
-			return t, notes, nil
+		var err error
+		if len(usable) == 0 {
+			err = t.Available(ctx)
 		}
-		if name != "" {
+		switch {
+		case err == nil:
+			usable = append(usable, t)
+		case name != "":
 			return nil, nil, fmt.Errorf("profile: tracer %q does not work here: %w", name, err)
+		default:
+			notes = append(notes, fmt.Sprintf("not traced with %s: %v", t.Name(), err))
 		}
-		notes = append(notes, fmt.Sprintf("not traced with %s: %v", t.Name(), err))
 	}
-	if name != "" {
+	switch {
+	case len(usable) > 0:
+		return usable, notes, nil
+	case name != "":
 		return nil, nil, fmt.Errorf("profile: there is no tracer %q: choose one of %s", name, strings.Join(names, ", "))
 	}
 	return nil, nil, fmt.Errorf("profile: no tracer works here: %s", strings.Join(notes, "; "))

@@ -6,106 +6,54 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chiron-faas/chiron/profile/touched"
 )
 
-// use is how the calls treated one file.
-type use struct {
-	runs map[int]bool // in which it was written
-	// scratch: every time it was made by a call that fails where the file
-	// exists, or was removed in the run that made it.
-	made, scratch int
-}
-
 // filesOf lists the files that the process and its children wrote, made,
-// renamed or removed since the first call, absolute and sorted. starts are the
-// calls' beginnings. Files that only one run touched and that it made afresh
-// under a name that was free, or removed again, are left out: a temporary file,
-// under another name in every run.
+// renamed or removed since the first call, absolute and sorted, but for
+// temporary ones. starts are the calls' beginnings.
 func filesOf(all []record, starts []time.Duration, dir string) []string {
-	files := map[string]*use{}
+	var files touched.Files
 	for i := range all {
 		c := &all[i]
 		n, _ := slices.BinarySearch(starts, c.start+1)
 		if n == 0 || c.failed() {
 			continue
 		}
-		note(files, c, n, dir)
+		note(&files, c, n, dir)
 	}
-	var out []string
-	for name, u := range files {
-		if len(u.runs) > 1 || u.scratch < u.made || u.made == 0 {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return files.List()
 }
 
-func note(files map[string]*use, c *record, run int, dir string) {
-	written := func(name string) *use {
-		name = absolute(dir, name)
-		if name == "" {
-			return &use{runs: map[int]bool{}}
-		}
-		u := files[name]
-		if u == nil {
-			u = &use{runs: map[int]bool{}}
-			files[name] = u
-		}
-		u.runs[run] = true
-		return u
-	}
+func note(files *touched.Files, c *record, run int, dir string) {
 	switch c.name {
 	case "open", "openat", "openat2", "creat":
 		if c.name != "creat" && !containsAny(c.args, "O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC") || strings.Contains(c.args, "O_TMPFILE") {
 			return
 		}
-		u := written(decoded(c.result))
-		u.made++
-		if strings.Contains(c.args, "O_EXCL") {
-			u.scratch++
-		}
+		files.Opened(run, touched.Absolute(dir, decoded(c.result)), strings.Contains(c.args, "O_EXCL"))
 	case "rename", "renameat", "renameat2", "link", "linkat":
 		for _, name := range paths(c.args) {
-			written(name)
+			files.Changed(run, touched.Absolute(dir, name))
 		}
 	case "symlink", "symlinkat": // what it points to is not touched
 		if names := paths(c.args); len(names) == 2 {
-			written(names[1])
+			files.Changed(run, touched.Absolute(dir, names[1]))
 		}
 	case "unlink", "unlinkat":
 		for _, name := range paths(c.args) {
-			if u := written(name); u.made > u.scratch && u.runs[run] {
-				u.scratch++
-			}
+			files.Removed(run, touched.Absolute(dir, name))
 		}
 	case "truncate", "mkdir", "mkdirat", "rmdir":
 		for _, name := range paths(c.args) {
-			written(name)
+			files.Changed(run, touched.Absolute(dir, name))
 		}
 	}
 }
 
 func containsAny(s string, parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
-}
-
-// absolute resolves a path of the process against its working folder. Devices,
-// the kernel's own files, and what is no file (a pipe, a socket) are "".
-func absolute(dir, name string) string {
-	if name == "" || strings.Contains(name, ":[") || strings.HasPrefix(name, "anon_inode:") {
-		return ""
-	}
-	if !path.IsAbs(name) {
-		name = path.Join(dir, name)
-	}
-	name = path.Clean(name)
-	for _, special := range []string{"/dev/null", "/dev/tty", "/dev/pts/", "/dev/urandom", "/dev/random", "/dev/zero", "/dev/full", "/proc/", "/sys/"} {
-		if strings.HasPrefix(name, special) {
-			return ""
-		}
-	}
-	return name
 }
 
 // decoded is the path that -y prints behind a descriptor: 5</tmp/x>.

@@ -215,9 +215,16 @@ func (t *trace) complaint() string {
 	return text
 }
 
-// Abort kills strace, which lets the target go, and waits for its end.
+// Abort kills strace, which lets the target go, and waits for its end. Its whole
+// group is killed: as it starts it tries ptrace on a child of its own, which
+// would wait for ever, with our pipes open.
 func (t *trace) Abort() {
-	_ = t.cmd.Process.Kill() // it may have ended
+	select {
+	case <-t.done: // its number may be another's by now
+		return
+	default:
+	}
+	_ = syscall.Kill(-t.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	<-t.done
 }
 

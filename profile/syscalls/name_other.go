@@ -1,7 +1,7 @@
 //go:build !amd64
 
-package portable
+package syscalls
 
 // archName names no further system calls: those of newer architectures are all
-// in name.
-func archName(state) string { return "" }
+// in Name.
+func archName(State) string { return "" }

@@ -1,6 +1,7 @@
-package portable
+package touched
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -16,14 +17,15 @@ type mark struct {
 	changed time.Time
 }
 
-// snapshot is a folder's files, by path relative to it.
-type snapshot struct {
+// Folder is what a folder held at one moment.
+type Folder struct {
 	files map[string]mark
 	cut   bool // the folder holds more than maxEntries
 }
 
-func takeSnapshot(dir string) snapshot {
-	s := snapshot{files: map[string]mark{}}
+// Look looks at a folder; of "" nothing is held.
+func Look(dir string) Folder {
+	s := Folder{files: map[string]mark{}}
 	if dir == "" {
 		return s
 	}
@@ -48,8 +50,8 @@ func takeSnapshot(dir string) snapshot {
 	return s
 }
 
-// changed lists files that are new, gone or different in after, sorted.
-func (s snapshot) changed(after snapshot) []string {
+// Changed lists files that are new, gone or different in after, sorted.
+func (s Folder) Changed(after Folder) []string {
 	var names []string
 	for name, now := range after.files {
 		if before, ok := s.files[name]; !ok || before != now {
@@ -63,4 +65,13 @@ func (s snapshot) changed(after snapshot) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Note says where written files were looked for, between two looks.
+func (s Folder) Note(after Folder) string {
+	where := "only changes in the working folder were looked for"
+	if s.cut || after.cut {
+		where = fmt.Sprintf("only changes among the first %d files of the working folder were looked for", maxEntries)
+	}
+	return "files: " + where + "; no tracer saw what it writes elsewhere, nor its sockets"
 }
