@@ -57,7 +57,7 @@ type Planned struct {
 	// Relaxed are the plans without some of the project's rules, where
 	// PlanOptions.Explain asked for them.
 	Relaxed []Relaxed
-	// Took is the time that planning took.
+	// Took is the time that planning took, without Distribution.
 	Took time.Duration
 }
 
@@ -107,6 +107,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
+	made.Took = time.Since(begun)
 	if err := made.predict(o); err != nil {
 		return nil, err
 	}
@@ -115,7 +116,6 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	if err := made.price(o.Prices); err != nil {
 		return nil, err
 	}
-	made.Took = time.Since(begun)
 	return made, nil
 }
 
