@@ -189,7 +189,7 @@ func (s *simulation) endPeriod(t int) {
 	if th.passing {
 		th.passing = false
 		s.leaveCPU(t)
-		s.release(th.interpreter)
+		s.release(th.interpreter, t, s.computesNext(th))
 		s.beginPeriod(t)
 		return
 	}
@@ -201,7 +201,7 @@ func (s *simulation) endPeriod(t int) {
 		s.leaveCPU(t)
 	}
 	if held {
-		s.release(th.interpreter)
+		s.release(th.interpreter, t, s.computesNext(th))
 	}
 	if !held && (th.next == len(periods) || periods[th.next].class != profile.CPU) {
 		// The host takes a call from its lane, and a call returns to Python, with
@@ -211,6 +211,11 @@ func (s *simulation) endPeriod(t int) {
 		return
 	}
 	s.beginPeriod(t)
+}
+
+// computesNext says that the period that the thread has come to is a native one.
+func (s *simulation) computesNext(th *thread) bool {
+	return th.next < len(th.periods) && th.periods[th.next].class == profile.Native
 }
 
 // beginPeriod begins the period that the thread has come to, or ends its task.
@@ -285,6 +290,7 @@ const (
 	wake                        // a thread
 	startGroup                  // a group
 	endGroup                    // a group
+	grab                        // an interpreter
 )
 
 func (s *simulation) at(t int64, e event) {
@@ -303,6 +309,8 @@ func (s *simulation) happen(e event) {
 		s.startGroup(e.subject)
 	case endGroup:
 		s.groupDone(e.subject)
+	case grab:
+		s.grab(e.subject)
 	}
 }
 
