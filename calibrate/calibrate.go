@@ -141,7 +141,7 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 	if o.Binary, err = exec.LookPath(o.Binary); err != nil {
 		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
 	}
-	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: append(constantShapes(), togetherShape())}
+	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: append(constantShapes(), togetherShape(), besideShape())}
 	if m.first, err = firstCPU(); err != nil {
 		return nil, err
 	}
@@ -204,6 +204,9 @@ func (m *measurer) measure(ctx context.Context) (*Report, error) {
 	r.observe(observed)
 	r.fit(observed)
 	r.Calibration.Spread, r.Calibration.Together = factors(observed), together(observed)
+	if m.cpus > 1 {
+		r.Calibration.Beside = beside(observed)
+	}
 	if err := r.refuse(observed); err != nil && !m.Force {
 		return nil, err
 	}

@@ -67,6 +67,23 @@ func togetherShape() *shape {
 	return s
 }
 
+// besideName is the shape that shows how much what computes on one CPU slows what
+// computes on another: functions alone and by twos, in turn, within milliseconds.
+const besideName = "beside"
+
+func besideShape() *shape {
+	s := &shape{name: besideName}
+	var first, second []string
+	for range 2 {
+		n := len(s.stages)
+		s.stages = append(s.stages, stage{functions: []string{spin}}, stage{[]string{spin, spin}, true})
+		first = append(first, taskName(n, 0), taskName(n+1, 0))
+		second = append(second, taskName(n+1, 1))
+	}
+	s.wraps = [][]process{{{plan.Pool, first}, {plan.Pool, second}}}
+	return s
+}
+
 // soloName is the check shape that runs each function alone.
 const soloName = "solo"
 

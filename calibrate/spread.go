@@ -70,6 +70,27 @@ func together(observed []*observation) float64 {
 	return 0
 }
 
+// beside is predict.Calibration.Beside: how much longer the functions of the shape
+// of that name took by twos than alone, of each request the ratio, for within a
+// request the machine changes least.
+func beside(observed []*observation) float64 {
+	for _, o := range observed {
+		// In the order in which they began: one, two, one, two.
+		if o.name != besideName || len(o.functions) != 6 {
+			continue
+		}
+		var ratios []float64
+		for i := range o.functions[0] {
+			run := func(k int) float64 { return o.functions[k][i] }
+			if alone := run(0) + run(3); alone > 0 {
+				ratios = append(ratios, (run(1)+run(2)+run(4)+run(5))/2/alone)
+			}
+		}
+		return rounded(min(1, max(0, midmean(ratios)-1)))
+	}
+	return 0
+}
+
 // ranksOf says for each value how many are less, the earlier of equals first.
 func ranksOf(values []float64) []int {
 	order := make([]int, len(values))

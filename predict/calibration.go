@@ -68,6 +68,10 @@ type Calibration struct {
 	// (Spearman's) of the times of two functions of a request, over requests. 0:
 	// each varies for itself; 1: all do as one.
 	Together float64
+	// Beside is by which part of its time a function that computes takes longer
+	// for each other CPU that computes too: CPUs share caches, memory and, as
+	// virtual ones, cores.
+	Beside float64
 }
 
 // maxConstant bounds every constant: what is beyond a minute was not measured.
@@ -104,6 +108,9 @@ func (c *Calibration) Check() error {
 	if err := checkSpread(c.Spread); err != nil {
 		faults = append(faults, err)
 	}
+	if !(c.Beside >= 0 && c.Beside <= maxBeside) {
+		faults = append(faults, fmt.Errorf("beside is %v: it is from 0 to %d", c.Beside, maxBeside))
+	}
 	if !(c.Together >= 0 && c.Together <= 1) {
 		faults = append(faults, fmt.Errorf("together is %v: it is a part, from 0 to 1", c.Together))
 	}
@@ -119,6 +126,8 @@ const (
 	MaxSpread = 101
 	// maxFactor is the most that a request may cost, times the constants'.
 	maxFactor = 1000
+	// maxBeside is a CPU of which two make no more than one.
+	maxBeside = 1
 )
 
 func checkSpread(spread []float64) error {
@@ -164,6 +173,7 @@ type calibrationJSON struct {
 	Constants  map[string]float64 `json:"constants"`
 	Spread     []float64          `json:"spread"`
 	Together   float64            `json:"together"`
+	Beside     float64            `json:"beside"`
 }
 
 // MarshalJSON implements json.Marshaler: the file's form, its keys always in
@@ -199,6 +209,9 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 	if c.Together != 0 {
 		fmt.Fprintf(&b, `,"together":%s`, strconv.FormatFloat(c.Together, 'f', -1, 64))
 	}
+	if c.Beside != 0 {
+		fmt.Fprintf(&b, `,"beside":%s`, strconv.FormatFloat(c.Beside, 'f', -1, 64))
+	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
@@ -213,7 +226,7 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 	if err := d.Decode(&file); err != nil {
 		return err
 	}
-	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together}
+	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together, Beside: file.Beside}
 	known := c.constants()
 	for _, k := range known {
 		ms, ok := file.Constants[k.key]

@@ -1,5 +1,7 @@
 package predict
 
+import "math"
+
 // processor shares CPUs among threads as a fair scheduler does in the long run
 // (Linux' CFS and EEVDF): each gets as much as any other that may run on the
 // same CPUs. Slices of time are not simulated.
@@ -44,9 +46,12 @@ func (s *simulation) share() {
 	q.cpuNum, q.cpuDen = zeroed(q.cpuNum, s.cpus), zeroed(q.cpuDen, s.cpus)
 	q.domainNum, q.domainDen = zeroed(q.domainNum, len(s.domains)), zeroed(q.domainDen, len(s.domains))
 	q.open = zeroed(q.open, s.cpus)
+	busy := 0
 	for d := range s.domains {
-		q.settle(d, s.domains[d].cpus)
+		busy += q.settle(d, s.domains[d].cpus)
 	}
+	// Parts of a thousand: integers add up the same on every machine.
+	beside := int64(math.Round(s.p.calibration.Beside*1000)) * int64(max(0, busy-1))
 	for _, t := range s.running {
 		th := &s.threads[t]
 		if th.cpu >= 0 {
@@ -54,13 +59,16 @@ func (s *simulation) share() {
 		} else {
 			th.num, th.den = q.domainNum[th.domain], q.domainDen[th.domain]
 		}
+		if beside > 0 {
+			th.num, th.den = th.num*1000, th.den*(1000+beside)
+		}
 	}
 }
 
 // settle finds the shares in one domain. All its threads would get cpus/threads
 // of a CPU; a CPU whose pinned threads alone cannot have as much is theirs, and
-// the rest is shared by the rest.
-func (q *processor) settle(d int, cpus []int) {
+// the rest is shared by the rest. It returns how many CPUs compute.
+func (q *processor) settle(d int, cpus []int) (busy int) {
 	open, threads := int64(len(cpus)), int64(q.unpinned[d])
 	for _, c := range cpus {
 		q.open[c] = true
@@ -86,7 +94,11 @@ func (q *processor) settle(d int, cpus []int) {
 		if q.open[c] {
 			q.cpuNum[c], q.cpuDen[c] = num, den
 		}
+		if q.pinned[c] > 0 {
+			busy++
+		}
 	}
+	return min(len(cpus), busy+q.unpinned[d])
 }
 
 // zeroed returns n zero values in b's memory where that suffices.
