@@ -13,12 +13,17 @@ SHAPES := bench/accuracy/shapes/functions
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build run test check check-go check-python test-go test-python bench fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python bench fuzz fmt prerequisites clean
 
 all: build
 
 build: prerequisites
 	$(GO) build -trimpath -o $(BIN) ./cmd/chiron
+
+# The object of the eBPF tracer, which is committed; needs clang-14, llvm-14 and
+# libbpf-dev (Debian's names). A test says when it is due.
+generate:
+	$(GO) generate ./profile/ebpf
 
 run: build
 	$(BIN) run examples/finra-5

@@ -166,21 +166,34 @@ func hasModule(ctx context.Context, python, module string) bool {
 func examineTracers(ctx context.Context) []Finding {
 	all := profiler.Tracers(ctx)
 	var findings []Finding
-	works := false
+	used := "" // the first that works
+	for _, t := range all {
+		if t.Err == nil {
+			used = t.Name
+			break
+		}
+	}
+	better := true // than the one that is used
 	for _, t := range all {
 		f := Finding{Subject: "tracing", Level: Good, Found: t.Name + ": " + t.Sees}
+		if t.Name == used {
+			better = false
+			f.Found += "; it is used"
+		}
 		if t.Err != nil {
 			f.Level, f.Found = Lacks, t.Name+": "+t.Err.Error()
-			f.Cost = "profiles are made without it, and know less of what functions wait for"
+			f.Cost = "profiles are made with " + used + ", and know less of what functions wait for"
+			if !better {
+				f.Cost = "none while " + used + " works"
+			}
 			f.Fix = "see the line itself"
 			if t.Name == "strace" && errors.Is(t.Err, exec.ErrNotFound) {
 				f.Fix = "sudo apt-get install -y strace"
 			}
 		}
-		works = works || t.Err == nil
 		findings = append(findings, f)
 	}
-	if !works && len(findings) > 0 {
+	if used == "" && len(findings) > 0 {
 		last := &findings[len(findings)-1]
 		last.Level, last.Cost = Missing, "functions cannot be profiled"
 	}

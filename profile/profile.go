@@ -35,9 +35,10 @@ type Function struct {
 	// Lang and Version of the interpreter that ran it: "python", "3.11.7".
 	Lang    string
 	Version string
-	// Tracer that cut the run into periods: "strace", "portable".
+	// Tracer that cut the run into periods: "ebpf", "perf", "strace", "portable".
 	Tracer string
-	// Slowdown is the traced wall time over the untraced one.
+	// Slowdown is the traced wall time over the untraced one; of a tracer that
+	// looks several times, in the pass that the times are from.
 	Slowdown float64
 	// Runs counts the warm, untraced runs behind Wall.
 	Runs int

@@ -37,6 +37,6 @@ gets, and writes how it behaves to DIR/profile.json.`,
 		},
 	}
 	cmd.Flags().IntVar(&runs, "runs", profiler.DefaultRuns, "least `number` of warm runs of each function")
-	cmd.Flags().StringVar(&tracer, "tracer", "", "strace or portable; default: the best that works here")
+	cmd.Flags().StringVar(&tracer, "tracer", "", "ebpf, perf, strace or portable; default: the best that works here")
 	return cmd
 }

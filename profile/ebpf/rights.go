@@ -25,17 +25,21 @@ func supported() error {
 
 // explain says of a refusal by the kernel what is missing, in one line.
 func explain(err error) error {
+	var refused error = unix.EPERM
+	if errors.Is(err, unix.EACCES) {
+		refused = unix.EACCES
+	}
 	var rejected *ebpf.VerifierError // which comes with EACCES or EINVAL
 	if errors.As(err, &rejected) || !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("the kernel does not take its programs, which need Linux 5.15 or newer: %w", oneLine{err})
 	}
 	if text, readErr := os.ReadFile("/sys/kernel/security/lockdown"); readErr == nil && strings.Contains(string(text), "[confidentiality]") {
-		return fmt.Errorf("the kernel is locked down (/sys/kernel/security/lockdown says confidentiality), which keeps programs from reading its memory: %w", oneLine{err})
+		return fmt.Errorf("the kernel is locked down (/sys/kernel/security/lockdown says confidentiality), which keeps programs from reading its memory: %w", refused)
 	}
 	if lacking := lackingRights(); len(lacking) > 0 {
-		return fmt.Errorf("this process may not load programs into the kernel: run as root, or give it %s: %w", strings.Join(lacking, " and "), oneLine{err})
+		return fmt.Errorf("this process may not load programs into the kernel: run as root, or give it %s: %w", strings.Join(lacking, " and "), refused)
 	}
-	return fmt.Errorf("the kernel refuses, though this process has the rights: a security module or a container's seccomp profile forbids bpf(2) or perf_event_open(2): %w", oneLine{err})
+	return fmt.Errorf("the kernel refuses, though this process has the rights: a security module or a container's seccomp profile forbids bpf(2) or perf_event_open(2): %w", refused)
 }
 
 // lackingRights are the capabilities that loading needs (capabilities(7)) and

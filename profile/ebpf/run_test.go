@@ -45,7 +45,8 @@ func TestCut(t *testing.T) {
 	}{
 		"computes": {nil, probed, run{stretches: []stretch{{held(1000*us, 0)}}}},
 		"sleeps": {
-			[]event{at(100, released), leaves(110, sleeps), at(700, woken), at(730, came), at(740, takes)}, probed,
+			[]event{at(100, released), leaves(110, sleeps), at(700, woken), at(730, came), at(740, takes)},
+			probed,
 			run{
 				stretches: []stretch{{held(100*us, 0.5), free(10*us, 0.5)}, {free(10*us, 0.5), held(260*us, 0.5)}},
 				waits:     []wait{{call: sleeps, took: 620 * us}},
@@ -53,16 +54,19 @@ func TestCut(t *testing.T) {
 		},
 		// On the CPU in the kernel, as for a page cache: no wait, but no lock.
 		"writes to the page cache": {
-			[]event{at(100, released), at(400, takes)}, probed,
+			[]event{at(100, released), at(400, takes)},
+			probed,
 			run{stretches: []stretch{{held(100*us, 0.5), free(300*us, 1), held(600*us, 0.5)}}},
 		},
 		"is displaced": {
-			[]event{at(100, released), displaced(200), at(500, came), at(600, takes)}, probed,
+			[]event{at(100, released), displaced(200), at(500, came), at(600, takes)},
+			probed,
 			run{stretches: []stretch{{held(100*us, 0.5), free(200*us, 1), held(400*us, 0.5)}}, queued: 300 * us},
 		},
 		// Another program has the CPU when the sleep is over.
 		"woken, and waits for a CPU": {
-			[]event{at(100, released), leaves(100, sleeps), at(200, woken), at(600, came), at(600, takes)}, probed,
+			[]event{at(100, released), leaves(100, sleeps), at(200, woken), at(600, came), at(600, takes)},
+			probed,
 			run{
 				stretches: []stretch{{held(100*us, 0.5), free(0, 0.5)}, {free(0, 0.5), held(400*us, 0.5)}},
 				waits:     []wait{{call: sleeps, took: 150 * us}},
@@ -70,11 +74,13 @@ func TestCut(t *testing.T) {
 			},
 		},
 		"reads a page in with the lock": {
-			[]event{leaves(100, -1), at(300, woken), at(310, came)}, probed,
+			[]event{leaves(100, -1), at(300, woken), at(310, came)},
+			probed,
 			run{stretches: []stretch{{held(100*us, 0)}, {held(690*us, 0)}}, waits: []wait{{call: -1, took: 210 * us, held: true}}},
 		},
 		"reads a page in without the lock": {
-			[]event{at(50, released), leaves(100, -1), at(310, came), at(400, takes)}, probed,
+			[]event{at(50, released), leaves(100, -1), at(310, came), at(400, takes)},
+			probed,
 			run{
 				stretches: []stretch{{held(50*us, 0.5), free(50*us, 0.5)}, {free(90*us, 0.5), held(600*us, 0.5)}},
 				waits:     []wait{{call: -1, took: 210 * us}},
@@ -82,23 +88,27 @@ func TestCut(t *testing.T) {
 		},
 		// Two threads: the lock is let go for the other, and waited for.
 		"forced switch": {
-			[]event{at(100, released), at(105, takes), leaves(110, unix.SYS_FUTEX), at(600, woken), at(620, came)}, probed,
+			[]event{at(100, released), at(105, takes), leaves(110, unix.SYS_FUTEX), at(600, woken), at(620, came)},
+			probed,
 			run{
 				stretches: []stretch{{held(100*us, 0.5), free(5*us, 1), held(5*us, 0.5)}, {held(380*us, 0)}},
 				waits:     []wait{{call: unix.SYS_FUTEX, took: 510 * us}},
 			},
 		},
 		"a wait at the end": {
-			[]event{at(100, released), leaves(200, syncs)}, probed,
+			[]event{at(100, released), leaves(200, syncs)},
+			probed,
 			run{stretches: []stretch{{held(100*us, 0.5), free(100*us, 0.5)}}},
 		},
 		// PyGILState_Ensure calls PyEval_RestoreThread.
 		"nested probes": {
-			[]event{at(100, released), at(150, released), at(200, takes), at(210, takes)}, probed,
+			[]event{at(100, released), at(150, released), at(200, takes), at(210, takes)},
+			probed,
 			run{stretches: []stretch{{held(100*us, 0.5), free(100*us, 2), held(800*us, 1.5)}}},
 		},
 		"no probes": {
-			[]event{leaves(110, sleeps), at(700, came), leaves(800, -1), at(900, came)}, unprobed,
+			[]event{leaves(110, sleeps), at(700, came), leaves(800, -1), at(900, came)},
+			unprobed,
 			run{
 				stretches: []stretch{{held(110*us, 0)}, {held(100*us, 0)}, {held(100*us, 0)}},
 				waits:     []wait{{call: sleeps, took: 590 * us}, {call: -1, took: 100 * us, held: true}},
@@ -106,12 +116,14 @@ func TestCut(t *testing.T) {
 		},
 		// What was before the run and what is after it is none of its.
 		"others' events": {
-			[]event{at(-50, released), leaves(-40, syncs), at(-10, came), at(-5, takes), leaves(1000, syncs), at(1200, came)}, probed,
+			[]event{at(-50, released), leaves(-40, syncs), at(-10, came), at(-5, takes), leaves(1000, syncs), at(1200, came)},
+			probed,
 			run{stretches: []stretch{{held(1000*us, 0)}}},
 		},
 		// It came back twice: the second leaving was lost.
 		"contradictions": {
-			[]event{at(100, came), at(150, woken), leaves(200, sleeps), leaves(250, syncs), at(300, came), at(350, came)}, unprobed,
+			[]event{at(100, came), at(150, woken), leaves(200, sleeps), leaves(250, syncs), at(300, came), at(350, came)},
+			unprobed,
 			run{stretches: []stretch{{held(200*us, 0)}, {held(700*us, 0)}}, waits: []wait{{call: sleeps, took: 100 * us}}},
 		},
 	} {

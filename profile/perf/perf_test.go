@@ -104,24 +104,32 @@ func TestSegments(t *testing.T) {
 	}{
 		"computes": {nil, nil, []profile.Segment{cpu(10 * ms)}, 0},
 		"sleeps": {
-			[]event{leaves(2 * ms), comes(7 * ms)}, []sample{{int64(1 * ms), syscalls.Running}, {int64(3 * ms), sleeps}},
-			[]profile.Segment{cpu(2 * ms), block(5*ms, "clock_nanosleep"), cpu(3 * ms)}, 0,
+			[]event{leaves(2 * ms), comes(7 * ms)},
+			[]sample{{int64(1 * ms), syscalls.Running}, {int64(3 * ms), sleeps}},
+			[]profile.Segment{cpu(2 * ms), block(5*ms, "clock_nanosleep"), cpu(3 * ms)},
+			0,
 		},
 		"no sample": {
-			[]event{leaves(2 * ms), comes(7 * ms)}, []sample{{int64(8 * ms), sleeps}},
-			[]profile.Segment{cpu(2 * ms), block(5*ms, ""), cpu(3 * ms)}, 0,
+			[]event{leaves(2 * ms), comes(7 * ms)},
+			[]sample{{int64(8 * ms), sleeps}},
+			[]profile.Segment{cpu(2 * ms), block(5*ms, ""), cpu(3 * ms)},
+			0,
 		},
 		"displaced": {[]event{put(2 * ms), comes(7 * ms)}, nil, []profile.Segment{cpu(5 * ms)}, 0},
 		"a page": {
-			[]event{leaves(2 * ms), comes(7 * ms)}, []sample{{int64(3 * ms), syscalls.Fault}},
-			[]profile.Segment{cpu(10 * ms)}, 5 * ms,
+			[]event{leaves(2 * ms), comes(7 * ms)},
+			[]sample{{int64(3 * ms), syscalls.Fault}},
+			[]profile.Segment{cpu(10 * ms)},
+			5 * ms,
 		},
 		"before and after": {
 			[]event{leaves(-5 * ms), comes(-1 * ms), leaves(10 * ms), comes(20 * ms)}, nil, []profile.Segment{cpu(10 * ms)}, 0,
 		},
 		"contradictions": {
-			[]event{comes(1 * ms), leaves(2 * ms), leaves(3 * ms), comes(4 * ms), comes(5 * ms)}, nil,
-			[]profile.Segment{cpu(2 * ms), block(2*ms, ""), cpu(6 * ms)}, 0,
+			[]event{comes(1 * ms), leaves(2 * ms), leaves(3 * ms), comes(4 * ms), comes(5 * ms)},
+			nil,
+			[]profile.Segment{cpu(2 * ms), block(2*ms, ""), cpu(6 * ms)},
+			0,
 		},
 		"away at the end": {[]event{leaves(2 * ms)}, nil, []profile.Segment{cpu(2 * ms)}, 0},
 	} {

@@ -6,8 +6,10 @@
 // task the function is called in a fresh worker; the first call (cold) gives the
 // output that later tasks get. Then come warm calls without a tracer, until the
 // mean is known well enough: they say how long everything takes. Half-way
-// through, in a second worker, a tracer watches some calls: they say in which
-// order the function computes and waits. buildPeriods puts the two together.
+// through, in a second worker, a tracer watches some calls, in one pass or
+// several: they say in which order the function computes and waits.
+// buildPeriods puts the two together. Tracers, the best first: profile/ebpf,
+// profile/perf, profile/strace, profile/portable.
 // Tasks that call the same function with the same bytes share the measurement.
 //
 // Source: the paper's section 3.2; see profile/strace for what is done

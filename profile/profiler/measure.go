@@ -290,16 +290,15 @@ func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *prof
 	if err != nil {
 		return nil, err
 	}
-	var total time.Duration
-	counted := 0
+	var walls []time.Duration
 	for _, c := range calls {
 		if !c.Cold && c.Pass == len(passes)-1 {
-			total += c.Run
-			counted++
+			walls = append(walls, c.Run)
 		}
 	}
-	if now.Mean > 0 && counted > 0 {
-		f.Slowdown = math.Round(float64(total)/float64(counted)/float64(now.Mean)*1000) / 1000
+	// Medians: other programs that hold up one run are no tracer's doing.
+	if now.P50 > 0 && len(walls) > 0 {
+		f.Slowdown = math.Round(float64(profile.NewStat(walls).P50)/float64(now.P50)*1000) / 1000
 	}
 	return seen, nil
 }

@@ -170,3 +170,26 @@ func TestPeriodsAddUp(t *testing.T) {
 		}
 	}
 }
+
+// Time off the CPU with the lock held is the function's, but no block: blocks
+// are not stretched over it.
+func TestHeldIsNoBlock(t *testing.T) {
+	o := &profile.Observation{
+		Complete: true,
+		Held:     4 * ms,
+		Runs: [][]profile.Segment{{
+			{Class: profile.CPU, Took: 6 * ms}, // 4 of them wait for a page
+			{Class: profile.Block, Cause: "clock_nanosleep", Took: 3 * ms},
+			{Class: profile.CPU, Took: 1 * ms},
+		}},
+	}
+	got, notes := buildPeriods(o, totals{wall: profile.Stat{Mean: 10 * ms}, cpu: 3 * ms})
+	want := []profile.Period{
+		{Class: profile.CPU, Mean: 6 * ms},
+		{Class: profile.Block, Mean: 3 * ms, Cause: "clock_nanosleep"},
+		{Class: profile.CPU, Mean: 1 * ms},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(notes) > 0 {
+		t.Errorf("notes %q; %s", notes, diff)
+	}
+}

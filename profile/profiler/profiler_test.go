@@ -138,6 +138,54 @@ func checkMixed(t *testing.T, f profile.Function) {
 	}
 }
 
+// hashing computes for 3 ms, then hashes without the lock.
+const hashing = `
+import hashlib, time
+
+def handle(req):
+    begin = time.thread_time()
+    while time.thread_time() - begin < 0.003:
+        pass
+    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 30000)
+    return req
+`
+
+// Work without the lock is native, as much as the thread's clock says.
+func TestEBPFSeesNative(t *testing.T) {
+	available(t, ebpf.Name)
+	p, err := Run(t.Context(), Options{
+		Project: newProject(t, chain("Hash"), map[string]string{"hash": hashing}),
+		Tracer:  ebpf.Name,
+		Runs:    MinRuns,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := p.Functions[0]
+	var long []profile.Class
+	var native, cpu time.Duration
+	for _, period := range f.Periods {
+		if period.Mean > ms {
+			long = append(long, period.Class)
+		}
+		switch period.Class {
+		case profile.Native:
+			native += period.Mean
+		case profile.CPU:
+			cpu += period.Mean
+		case profile.Block:
+		}
+	}
+	if diff := cmp.Diff([]profile.Class{profile.CPU, profile.Native}, long); diff != "" {
+		t.Errorf("%s of %v", diff, f.Periods)
+	}
+	// Waits for a CPU are part of all that is no block.
+	busy := f.CPU.Mean + f.RunQueue
+	if share, want := float64(native)/float64(native+cpu), float64(f.CPU.Mean-3*ms)/float64(f.CPU.Mean); share < want-0.1 || share > want+0.1 {
+		t.Errorf("native is %.2f of %v, want %.2f: %v", share, busy, want, f.Periods)
+	}
+}
+
 // What strace costs must not be taken for the function's own time: it slows
 // this handler some hundred times.
 func TestStraceCostIsNotTheFunctions(t *testing.T) {
