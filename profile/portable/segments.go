@@ -16,6 +16,8 @@ type sample struct {
 	// CPU time, for it was ready to run.
 	queued time.Duration
 	was    syscalls.State
+	// probeQueued is the same of the probe's thread; 0 without a probe.
+	probeQueued time.Duration
 }
 
 // mostly is the share of an interval from which on it counts as all CPU, or all

@@ -57,7 +57,7 @@ func (s *session) spec(interpreter host.Interpreter, site []string, f host.Funct
 		Dir:           s.dir,
 		Program:       s.program(),
 		Interpreter:   interpreter.Path,
-		Functions:     []host.Function{f},
+		Functions:     []host.Function{f, host.Probe(s.program())},
 		SitePath:      site,
 		WorkDir:       s.workDir(),
 		BytecodeCache: s.options.BytecodeCache,

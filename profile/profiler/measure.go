@@ -262,7 +262,9 @@ func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *prof
 	defer worker.Close()
 	pid := worker.Pid()
 	// One lane, so the main thread serves it, whose number is the process'.
-	trace, err := tracer.Start(ctx, profile.Target{PID: pid, TID: pid, Dir: m.session.workDir()})
+	trace, err := tracer.Start(ctx, profile.Target{
+		PID: pid, TID: pid, Dir: m.session.workDir(), Probe: m.probe(worker),
+	})
 	if err != nil {
 		return nil, err
 	}
