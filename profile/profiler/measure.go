@@ -341,7 +341,11 @@ func (m *subject) summarise(f *profile.Function) {
 		f.Notes = append(f.Notes, fmt.Sprintf("only %d runs: more would take longer than the budget of %v", n, m.session.options.Budget))
 	}
 	if e := f.Wall.MeanError(n); e > TargetError {
-		f.Notes = append(f.Notes, fmt.Sprintf("its mean is known only within ±%.0f %% after %d runs", math.Ceil(100*e), n))
+		limit := ""
+		if n >= m.session.options.Runs*maxRunsFactor {
+			limit = ", the most that are made: ask for more with --runs"
+		}
+		f.Notes = append(f.Notes, fmt.Sprintf("its mean is known only within ±%.0f %% after %d runs%s", math.Ceil(100*e), n, limit))
 	}
 }
 
