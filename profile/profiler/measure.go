@@ -334,6 +334,8 @@ func (m *subject) summarise(f *profile.Function) {
 	f.Walls = profile.NewWalls(m.walls)
 	if wait := m.queued / time.Duration(n); wait > queueFloor && float64(wait) > queueWorthNoting*float64(f.Wall.Mean) {
 		f.RunQueue = min(wait, max(0, f.Wall.Mean-f.CPU.Mean))
+	}
+	if f.RunQueue > queueFloor && float64(f.RunQueue) > queueWorthNoting*float64(f.Wall.Mean) {
 		f.Notes = append(f.Notes, fmt.Sprintf("it waited for a CPU for %.0f %% of its time: other programs were running",
 			100*float64(f.RunQueue)/float64(f.Wall.Mean)))
 	}
