@@ -32,8 +32,8 @@ const (
 	coldShare   = 0.1
 	tracedShare = 0.3
 	// queueWorthNoting and queueFloor: time in the queue for a CPU that is
-	// less than this part of the wall time, or than this, is the kernel's
-	// ordinary wake-up.
+	// less than this part of the wall time (half of what a mean may be off,
+	// TargetError), or than this, is the kernel's ordinary wake-up.
 	queueWorthNoting = 0.01
 	queueFloor       = 50 * time.Microsecond
 )
