@@ -34,7 +34,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
 	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")
-	flags.StringVar(&f.tracer, "tracer", "", "strace or portable; default: the best that works here")
+	flags.StringVar(&f.tracer, "tracer", "", "ebpf, perf, strace or portable; default: the best that works here")
 	flags.BoolVar(&f.fresh, "fresh", false, "measure the functions again even where nothing has changed")
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(modelNames(), cobra.ShellCompDirectiveNoFileComp))
 }

@@ -69,7 +69,7 @@ memory, files and sockets that came or went.`,
 		},
 	}
 	cmd.Flags().IntVar(&runs, "runs", profiler.DefaultRuns, "least `number` of warm runs of each function")
-	cmd.Flags().StringVar(&tracer, "tracer", "", "strace or portable; default: the best that works here")
+	cmd.Flags().StringVar(&tracer, "tracer", "", "ebpf, perf, strace or portable; default: the best that works here")
 	cmd.Flags().StringVar(&picture, "plot", "", "draw the periods into this `file` (SVG)")
 	cmd.Flags().StringVar(&old, "diff", "", "say what changed since the profile in this `file`")
 	return cmd

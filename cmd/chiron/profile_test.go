@@ -109,6 +109,7 @@ func TestPlanOfABadProfile(t *testing.T) {
 	dir, python := smallProject(t)
 	constants := predict.Paper()
 	constants.Machine, constants.Version = profile.ThisMachine(), python.Version
+	constants.Spread = []float64{1, 1}
 	calibration := filepath.Join(dir, "calibration.json")
 	if err := constants.Write(calibration); err != nil {
 		t.Fatal(err)
@@ -180,6 +181,7 @@ func TestCalibrationOfElsewhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := predict.Paper()
 			c.Machine, c.Version = profile.ThisMachine(), python.Version
+			c.Spread = []float64{1, 1}
 			test.change(&c)
 			file := filepath.Join(t.TempDir(), "calibration.json")
 			if err := c.Write(file); err != nil {
