@@ -37,7 +37,9 @@ const magnify = 20
 func SVG(w io.Writer, p *profile.Profile) error {
 	longest := time.Millisecond / 1000
 	for i := range p.Functions {
-		longest = max(longest, p.Functions[i].Wall.Mean)
+		// The spread of the longest is to be seen too, up to as much again.
+		wall := p.Functions[i].Wall
+		longest = max(longest, wall.Mean+min(wall.StdDev, wall.Mean))
 	}
 	height := top + rowHeight*float64(len(p.Functions)) + bottom
 	picture := svg.New(width, height, "Profile of "+p.Workflow)
@@ -134,6 +136,7 @@ func (d *drawing) function(f *profile.Function, y float64) {
 	}
 	last := d.scale.At(float64(at) * by)
 	for _, m := range ends {
+		m.to = min(m.to, right)
 		d.spread(max(m.from, left), m.to, y+barHeight-4)
 		last = max(last, m.to)
 	}

@@ -25,7 +25,7 @@ const (
 	// the probe late. Usual are 50 µs, the timer slack of prctl(2), and a wake-up:
 	// of 2,000 pauses of 0.5 ms by time.sleep half ended 59 µs late or less, nine
 	// in ten 67 µs, on a machine of two CPUs with other work.
-	late = 150 * time.Microsecond
+	late = 30 * time.Microsecond
 	// maxQuestions bounds what the probe writes: those of 65 s, since one takes
 	// pause at least; the traced runs have three tenths of a budget of 10 s.
 	maxQuestions = 1 << 17
@@ -162,23 +162,36 @@ type point struct {
 // the first call began: before it nobody else wanted the lock.
 //
 // At an answer the lock was free, for the probe had it. If the next answer came
-// at once, it was free all along, as far as the probe can tell; if that came
-// late, somebody had taken the lock during the pause between them, and held it
-// since: where in the pause is not known, so half of it counts. Who holds the
-// lock is on the CPU, or waits for one.
+// at once, it was free all along, as far as the probe can tell. If that came
+// late, somebody held the lock when it was asked for, and until then. What was
+// during the pause is told by how late it came: one who held it for longer than a
+// pause took it once, who knows when, so half of the pause counts as held; one
+// who held it for less takes and leaves it many times a pause, and the moment of
+// the question is a sample of it: the whole pause counts, as it counts as free
+// where the answer comes at once. A short wait between two answers that came at
+// once is the kernel's doing. Who holds the lock is on the CPU, or waits for one.
 func newKnown(answers []answer, first time.Time) *known {
 	usual := usualWait(answers, first)
+	held := make([]bool, len(answers))
+	for i, a := range answers {
+		held[i] = a.waited > usual+late
+	}
+	short := func(i int) bool { return answers[i].waited-usual < pause }
+	alone := func(i int) bool { return !held[i-1] && (i+1 == len(held) || !held[i+1]) }
 	k := &known{curve: []point{{answers[0].got, answers[0].cpu}}}
 	for i := 1; i < len(answers); i++ {
 		from, to := answers[i-1], answers[i]
 		end := to.got
-		if to.waited > usual+late {
+		switch {
+		case !held[i], short(i) && alone(i):
+		case short(i):
+			end = from.got
+		default:
 			end = from.got.Add(max(0, to.asked.Sub(from.got)) / 2)
-			held := to.got.Sub(end)
-			k.curve = append(k.curve, point{end, max(from.cpu, to.cpu-held)})
+			k.curve = append(k.curve, point{end, max(from.cpu, to.cpu-to.got.Sub(end))})
 		}
 		k.curve = append(k.curve, point{to.got, to.cpu})
-		if from.waited >= forced { // it was given a lock that was not free
+		if from.waited >= forced || !end.After(from.got) { // it was given a lock that was not free
 			continue
 		}
 		if n := len(k.free); n > 0 && !from.got.After(k.free[n-1].to) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,6 +57,30 @@ func TestKnown(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantSplit, split); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestKnownOfAFineMix: who takes and leaves the lock several times a pause has it
+// as often as the probe finds it taken.
+func TestKnownOfAFineMix(t *testing.T) {
+	answers := []answer{asked(0.5, 0.56, 0)}
+	random := rand.New(rand.NewPCG(5, 6))
+	at := 0.56
+	for range 2000 {
+		wait := 0.06
+		if random.Float64() < 0.7 { // held for another 0.1 ms at most
+			wait += 0.05 + 0.1*random.Float64()
+		}
+		answers = append(answers, asked(at+0.5, at+0.5+wait, at))
+		at += 0.5 + wait
+	}
+	k := newKnown(answers, moment(0.6))
+	var free time.Duration
+	for _, s := range k.free {
+		free += s.to.Sub(s.from)
+	}
+	if share := float64(free) / float64(moment(at).Sub(moment(0.56))); share < 0.2 || share > 0.4 {
+		t.Errorf("the lock was free for %.2f of the time, want 0.3", share)
 	}
 }
 

@@ -160,5 +160,5 @@ func nativeNote(probed bool, err error) string {
 	case !probed:
 		return "native: code that computes without the interpreter lock counts as cpu, for nothing probed it"
 	}
-	return fmt.Sprintf("native: told from cpu by a thread that asks for the interpreter lock every %v; what takes less is not told apart", pause)
+	return fmt.Sprintf("native: told from cpu by a thread that asks for the interpreter lock every %v; code that takes and leaves it more often than that seems more native than it is", pause)
 }
