@@ -122,29 +122,30 @@ func TestPlanOfABadProfile(t *testing.T) {
 		t.Fatal(got.err)
 	}
 	file := filepath.Join(dir, "profile.json")
-	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	swap := func(old, replacement string) func(string) string {
+		return func(good string) string { return strings.Replace(good, old, replacement, 1) }
 	}
-	cpus := `"cpus":`
-	for name, test := range map[string]struct{ text, want string }{
-		"fine":           {string(good), "profile.json is up to date"},
-		"truncated":      {string(good[:len(good)/2]), "it is truncated after"},
-		"another Python": {strings.Replace(string(good), `"version": "`+python.Version+`"`, `"version": "3.6.1"`, 1), `function "double" was measured on python 3.6.1, and runs on ` + python.Version},
-		"another CPU":    {strings.Replace(string(good), cpus, cpus+"9", 1), "it was measured on another number of CPUs"},
-		"edited":         {string(good) + "\n", "changed or replaced since it was measured"},
-		"older form":     {strings.Replace(string(good), "chiron/v2", "chiron/v1", 1), `its apiVersion is "chiron/v1"`},
+	for name, test := range map[string]struct {
+		change func(good string) string
+		want   string
+	}{
+		"fine":           {func(good string) string { return good }, "profile.json is up to date"},
+		"truncated":      {func(good string) string { return good[:len(good)/2] }, "it is truncated after"},
+		"another Python": {swap(`"version": "`+python.Version+`"`, `"version": "3.6.1"`), `function "double" was measured on python 3.6.1, and runs on ` + python.Version},
+		"another CPU":    {swap(`"cpus":`, `"cpus":9`), "it was measured on another number of CPUs"},
+		"edited":         {func(good string) string { return good + "\n" }, "changed or replaced since it was measured"},
+		"older form":     {swap("chiron/v2", "chiron/v1"), `its apiVersion is "chiron/v1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+			good, err := os.ReadFile(file) // as the case before measured it anew
+			if err != nil {
 				t.Fatal(err)
 			}
-			got := plan()
-			if got.code != exitDone || !strings.Contains(got.err, test.want) {
+			if err := os.WriteFile(file, []byte(test.change(string(good))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := plan(); got.code != exitDone || !strings.Contains(got.err, test.want) {
 				t.Errorf("exit code %d, %q, want %q", got.code, got.err, test.want)
-			}
-			if err := os.WriteFile(file, good, 0o600); err != nil {
-				t.Fatal(err)
 			}
 		})
 	}
