@@ -140,7 +140,8 @@ func (r *Report) constants(best estimates, drawn []estimates) {
 }
 
 // A constant that varies by more than this part of it, and more than some
-// microseconds, is told to the user.
+// microseconds, is told to the user. Chosen: three times the tenth within which
+// constants repeat on an idle machine (DefaultRuns).
 const (
 	doubtful     = 0.3
 	doubtfulFrom = 30 * time.Microsecond

@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// startPatience bounds a wrap's start: an interpreter's and its imports.
+	// startPatience bounds a wrap's start, an interpreter's and its imports: a
+	// tenth of a second each on an idle machine. Chosen, for a busy one.
 	startPatience = 15 * time.Second
-	readyPause    = 10 * time.Millisecond
+	// readyPause lies between two looks whether a wrap is ready.
+	readyPause = 10 * time.Millisecond
 	// stopPatience is how long an agent may take to end once its leash is cut.
 	stopPatience = 5 * time.Second
 )

@@ -40,7 +40,7 @@ const maxProfile = 64 << 20
 
 // fresh returns the project's profile where it is there and was measured on this
 // machine from just these inputs; else why it was not.
-func fresh(files Files, digest string, o ProfileOptions) (*profile.Profile, string) {
+func fresh(files Files, now digested, o ProfileOptions) (*profile.Profile, string) {
 	if _, err := os.Stat(files.Profile); errors.Is(err, fs.ErrNotExist) {
 		return nil, "there is none yet"
 	}
@@ -50,6 +50,12 @@ func fresh(files Files, digest string, o ProfileOptions) (*profile.Profile, stri
 	}
 	if why := p.Machine.Difference(profile.ThisMachine()); why != "" {
 		return nil, "it was measured on " + why
+	}
+	for i := range p.Functions {
+		f := &p.Functions[i]
+		if version, ok := now.versions[f.Name]; ok && version != f.Version {
+			return nil, fmt.Sprintf("function %q was measured on %s %s, and runs on %s", f.Name, f.Lang, f.Version, version)
+		}
 	}
 	data, err := strictjson.ReadFile(files.Inputs, 1<<20)
 	if err != nil {
@@ -65,7 +71,7 @@ func fresh(files Files, digest string, o ProfileOptions) (*profile.Profile, stri
 		return nil, err.Error()
 	case was.Profile != sum(text):
 		return nil, "it was changed or replaced since it was measured"
-	case was.Inputs != digest:
+	case was.Inputs != now.inputs:
 		return nil, "the functions, the definition or the input changed since"
 	case o.Runs != was.Runs && o.Runs != 0, o.Tracer != was.Tracer && o.Tracer != "":
 		return nil, "other runs or another tracer are asked for"
@@ -91,14 +97,21 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// digestInputs is a digest of everything that a profile depends on but the
-// machine: the definition, the input, the functions' files, requirements,
-// environments and interpreters.
-func digestInputs(ctx context.Context, p *workflow.Project) (string, error) {
+// digested is a project as a profile depends on it.
+type digested struct {
+	// inputs is a digest of everything but the machine: the definition, the
+	// input, the functions' files, requirements, environments and interpreters.
+	inputs string
+	// versions of the functions' interpreters, by function.
+	versions map[string]string
+}
+
+func digestInputs(ctx context.Context, p *workflow.Project) (digested, error) {
+	d := digested{versions: make(map[string]string)}
 	h := sha256.New()
 	definition, err := json.Marshal(p.Definition)
 	if err != nil {
-		return "", err
+		return d, err
 	}
 	item(h, "definition", string(definition))
 	item(h, "input", string(p.Input))
@@ -113,14 +126,15 @@ func digestInputs(ctx context.Context, p *workflow.Project) (string, error) {
 		if versions[asked] == "" {
 			i, err := host.FindInterpreter(ctx, f.Lang, f.Runtime)
 			if err != nil {
-				return "", fmt.Errorf("function %q: %w", name, err)
+				return d, fmt.Errorf("function %q: %w", name, err)
 			}
 			versions[asked] = i.Version
 		}
+		d.versions[name] = versions[asked]
 		item(h, "interpreter", versions[asked])
 		if f.Requirements != "" {
 			if err := fileItem(h, "requirements", f.Requirements); err != nil {
-				return "", err
+				return d, err
 			}
 		}
 		if !f.Folder {
@@ -129,10 +143,11 @@ func digestInputs(ctx context.Context, p *workflow.Project) (string, error) {
 			err = folderItems(h, f.Dir, FilesOf(p))
 		}
 		if err != nil {
-			return "", fmt.Errorf("function %q: %w", name, err)
+			return d, fmt.Errorf("function %q: %w", name, err)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	d.inputs = hex.EncodeToString(h.Sum(nil))
+	return d, nil
 }
 
 // item writes texts such that different lists never write the same.

@@ -63,7 +63,7 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 	if err := profile.Write(files.Profile, measured); err != nil {
 		return nil, false, err
 	}
-	if err := remember(files, digest, o); err != nil {
+	if err := remember(files, digest.inputs, o); err != nil {
 		return nil, false, fmt.Errorf("profile: %w", err)
 	}
 	return measured, false, nil

@@ -8,7 +8,8 @@ package profile
 //	Host.RSS + Imports.RSS of each function
 //	+ for each process: Worker.Private + Calls.Private of each of its functions
 //
-// and while calls run, Transient of each.
+// and while calls run, Transient of each. Two functions that import the same
+// modules hold them once, so the sum is too large by what they have in common.
 type Memory struct {
 	// Host is the zygote of a host without functions.
 	Host Footprint `json:"host"`

@@ -49,6 +49,10 @@ type Target struct {
 	TID int
 	// Dir is the process' working folder, absolute.
 	Dir string
+	// Probe starts a thread in the process that writes to a file when the
+	// interpreter lock is free, and returns the thread's number; nil where the
+	// language's host has none. See host/python/chiron_host/probe.py.
+	Probe func(ctx context.Context, file string) (tid int, err error)
 }
 
 // Call is one traced call as the host measured it.

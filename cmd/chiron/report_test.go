@@ -344,3 +344,22 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestReportDiff(t *testing.T) {
+	after := sampleProfile()
+	after.Machine.CPUs = 4
+	f := &after.Functions[0]
+	f.Version, f.Wall.Mean = "3.12.1", 15*time.Millisecond
+	f.Periods = append(f.Periods, profile.Period{Class: profile.Native, Mean: 3 * time.Millisecond, StdDev: time.Millisecond})
+	f.Periods[0].Mean = 100 * time.Millisecond
+	f.Memory.Imports.RSS *= 2
+	f.Files = []string{"/tmp/" + strings.Repeat("long/", 30)}
+	f.Sockets = []string{"connect tcp 127.0.0.1:9753"}
+	after.Functions = append(after.Functions, profile.Function{Name: "fresh"})
+	d := profile.Compare(sampleProfile(), after)
+	got := printed(textDiff(d, "finra-5", "old.json"))
+	fits(t, got)
+	golden(t, "report/diff.txt", got)
+	same := printed(textDiff(profile.Compare(sampleProfile(), sampleProfile()), "finra-5", "old.json"))
+	golden(t, "report/diff-none.txt", same)
+}

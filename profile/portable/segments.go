@@ -16,10 +16,13 @@ type sample struct {
 	// CPU time, for it was ready to run.
 	queued time.Duration
 	was    syscalls.State
+	// probeQueued is the same of the probe's thread; 0 without a probe.
+	probeQueued time.Duration
 }
 
 // mostly is the share of an interval from which on it counts as all CPU, or all
-// block: the rest is the clocks' and the sampler's own.
+// block: the rest is the clocks' and the sampler's own, whose ticker alone is up
+// to a tenth of its interval off (TestSegmentsAddUp feeds it such clocks).
 const mostly = 0.9
 
 // segments cuts one call by the samples taken while it ran; samples are in

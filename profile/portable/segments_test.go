@@ -20,7 +20,7 @@ var epoch = time.Unix(1000, 0)
 // at is a sample so many milliseconds after the call's start.
 func at(when, cpu, queued float64, was syscalls.State) sample {
 	scale := func(x float64) time.Duration { return time.Duration(x * float64(ms)) }
-	return sample{epoch.Add(scale(when)), scale(cpu), scale(queued), was}
+	return sample{at: epoch.Add(scale(when)), cpu: scale(cpu), queued: scale(queued), was: was}
 }
 
 func TestSegments(t *testing.T) {

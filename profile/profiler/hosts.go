@@ -36,15 +36,26 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 		s.interpreters[asked] = interpreter
 	}
 	patience := s.options.ImportTimeout
-	started, cancel := context.WithTimeout(ctx, patience)
-	defer cancel() // it bounds the start alone
-	zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
-		Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
-	}))
-	if err != nil {
-		if started.Err() != nil && ctx.Err() == nil {
+	begin := time.Now()
+	start := func() (*host.Zygote, error) {
+		started, cancel := context.WithTimeout(ctx, patience)
+		defer cancel() // it bounds the start alone
+		zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
+			Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
+		}))
+		if err != nil && started.Err() != nil && ctx.Err() == nil {
 			return nil, fmt.Errorf("it did not import within %v: see what the top level of %s waits for, and move long work into the handler", patience, f.File)
 		}
+		return zygote, err
+	}
+	zygote, err := start()
+	if err == nil && compiledSince(s.options.BytecodeCache, begin) {
+		// A process that compiled its modules keeps megabytes that one which
+		// finds them compiled, as when serving, never has.
+		zygote.Close()
+		zygote, err = start()
+	}
+	if err != nil {
 		return nil, err
 	}
 	h := &functionHost{function: f, interpreter: interpreter, zygote: zygote}
@@ -57,7 +68,7 @@ func (s *session) spec(interpreter host.Interpreter, site []string, f host.Funct
 		Dir:           s.dir,
 		Program:       s.program(),
 		Interpreter:   interpreter.Path,
-		Functions:     []host.Function{f},
+		Functions:     []host.Function{f, host.Probe(s.program())},
 		SitePath:      site,
 		WorkDir:       s.workDir(),
 		BytecodeCache: s.options.BytecodeCache,

@@ -32,8 +32,8 @@ const (
 	coldShare   = 0.1
 	tracedShare = 0.3
 	// queueWorthNoting and queueFloor: time in the queue for a CPU that is
-	// less than this part of the wall time, or than this, is the kernel's
-	// ordinary wake-up.
+	// less than this part of the wall time (half of what a mean may be off,
+	// TargetError), or than this, is the kernel's ordinary wake-up.
 	queueWorthNoting = 0.01
 	queueFloor       = 50 * time.Microsecond
 )
@@ -262,7 +262,9 @@ func (m *subject) tracedWith(ctx context.Context, tracer profile.Tracer, f *prof
 	defer worker.Close()
 	pid := worker.Pid()
 	// One lane, so the main thread serves it, whose number is the process'.
-	trace, err := tracer.Start(ctx, profile.Target{PID: pid, TID: pid, Dir: m.session.workDir()})
+	trace, err := tracer.Start(ctx, profile.Target{
+		PID: pid, TID: pid, Dir: m.session.workDir(), Probe: m.probe(worker),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -331,6 +333,8 @@ func (m *subject) summarise(f *profile.Function) {
 	f.Walls = profile.NewWalls(m.walls)
 	if wait := m.queued / time.Duration(n); wait > queueFloor && float64(wait) > queueWorthNoting*float64(f.Wall.Mean) {
 		f.RunQueue = min(wait, max(0, f.Wall.Mean-f.CPU.Mean))
+	}
+	if f.RunQueue > queueFloor && float64(f.RunQueue) > queueWorthNoting*float64(f.Wall.Mean) {
 		f.Notes = append(f.Notes, fmt.Sprintf("it waited for a CPU for %.0f %% of its time: other programs were running",
 			100*float64(f.RunQueue)/float64(f.Wall.Mean)))
 	}
@@ -338,7 +342,11 @@ func (m *subject) summarise(f *profile.Function) {
 		f.Notes = append(f.Notes, fmt.Sprintf("only %d runs: more would take longer than the budget of %v", n, m.session.options.Budget))
 	}
 	if e := f.Wall.MeanError(n); e > TargetError {
-		f.Notes = append(f.Notes, fmt.Sprintf("its mean is known only within ±%.0f %% after %d runs", math.Ceil(100*e), n))
+		limit := ""
+		if n >= m.session.options.Runs*maxRunsFactor {
+			limit = ", the most that are made: ask for more with --runs"
+		}
+		f.Notes = append(f.Notes, fmt.Sprintf("its mean is known only within ±%.0f %% after %d runs%s", math.Ceil(100*e), n, limit))
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Bounds and defaults of Options.
+// Bounds and defaults of Options: chosen, not measured, so that a function that
+// varies by 4 % is known within TargetError after DefaultRuns (2.09 · 4 / √20 = 1.9).
 const (
 	// MinRuns is the least that Options.Runs may ask for.
 	MinRuns = 10

@@ -23,13 +23,15 @@ func (t totals) offCPU() time.Duration {
 }
 
 const (
-	// worthBlocking is the least total wait that makes a block period, and the
-	// least that is worth a note, as parts of the wall time.
+	// worthBlocking is the least total wait that makes a block period, and
+	// worthNoting the least that is worth a note, as parts of the wall time: a
+	// quarter of what the mean may be off (TargetError), and more than it.
 	worthBlocking = 0.005
 	worthNoting   = 0.05
 	// maxStretch bounds how much longer blocks may be without a tracer than
 	// under it. They are longer where what is waited for goes on while the
-	// tracer holds the function up, as a server's answer does.
+	// tracer holds the function up, as a server's answer does: at most the half
+	// of a wait then passed while the function was held up.
 	maxStretch = 2.0
 )
 

@@ -3,6 +3,7 @@ package profiler
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,9 @@ func TestStraceCostIsNotTheFunctions(t *testing.T) {
 	if f.Slowdown < 3 {
 		t.Errorf("strace slows it only by %.1f: the test proves nothing", f.Slowdown)
 	}
+	if notes := strings.Join(f.Notes, "\n"); !strings.Contains(notes, "strace slowed it") || !strings.Contains(notes, "system calls a run") {
+		t.Errorf("the profile does not say that strace slowed it: %q", notes)
+	}
 	var blocked time.Duration
 	for _, period := range f.Periods {
 		if period.Class == profile.Block {
@@ -210,6 +214,44 @@ func TestStraceCostIsNotTheFunctions(t *testing.T) {
 	}
 	if off := max(0, f.Wall.Mean-f.CPU.Mean-f.RunQueue); blocked > off+time.Microsecond {
 		t.Errorf("the blocks take %v, though it was off the CPU for %v: %v", blocked, off, f.Periods)
+	}
+}
+
+// caller connects to a server and binds a port, in its first call only.
+const caller = `
+import socket
+
+kept = []
+
+def handle(req):
+    if not kept:
+        s = socket.socket()
+        s.connect(("127.0.0.1", PORT))
+        d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        d.bind(("127.0.0.1", 0))
+        kept.extend([s, d])
+    return req
+`
+
+func TestSockets(t *testing.T) {
+	available(t, strace.Name)
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := strings.ReplaceAll(caller, "PORT", port)
+	p, err := Run(t.Context(), Options{Project: newProject(t, chain("Caller"), map[string]string{"caller": code}), Tracer: strace.Name, Runs: MinRuns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"bind udp 127.0.0.1:0", "connect tcp 127.0.0.1:" + port}
+	if diff := cmp.Diff(want, p.Functions[0].Sockets); diff != "" {
+		t.Error(diff)
 	}
 }
 

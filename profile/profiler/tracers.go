@@ -37,7 +37,7 @@ func sees(name string) string {
 	case strace.Name:
 		return "every wait with its system call, every file written"
 	case portable.Name:
-		return "waits over half a millisecond, files written in the working folder"
+		return "waits and work without the interpreter lock over half a millisecond, files written in the working folder"
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package strace
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -57,6 +58,28 @@ func costOf(runs []run, traced, untraced time.Duration) cost {
 		k.outside = min(k.outside, maxOutside)
 	}
 	return k
+}
+
+// slowWorthNoting is the slow-down from which on most of what strace timed was
+// its own.
+const slowWorthNoting = 2
+
+// slowed says what a reader must know of runs that strace slowed down much; ""
+// where it did not.
+func slowed(runs []run, traced, untraced time.Duration) string {
+	by := float64(traced) / float64(max(untraced, 1))
+	if untraced <= 0 || by < slowWorthNoting {
+		return ""
+	}
+	calls := 0
+	for _, r := range runs {
+		calls += len(r.calls)
+	}
+	if calls < len(runs) {
+		return "" // what strace slowed are the host's own readings of the clock
+	}
+	return fmt.Sprintf("strace slowed it %.0f-fold, for it makes %d system calls a run: the order of its periods is sure, their lengths are estimates",
+		by, calls/len(runs))
 }
 
 // maxOutside bounds cost.outside where there are too few gaps to do so: a few

@@ -303,7 +303,11 @@ func observe(output []byte, overflow bool, target profile.Target, calls []profil
 		for _, r := range warm {
 			o.Runs = append(o.Runs, r.segments(k))
 		}
+		if note := slowed(warm, traced/time.Duration(len(warm)), untraced.Wall); note != "" {
+			o.Notes = append(o.Notes, note)
+		}
 	}
 	o.Files = filesOf(all, starts, target.Dir)
+	o.Sockets = socketsOf(all, starts)
 	return o, nil
 }
