@@ -16,16 +16,19 @@
 //
 // How the constants vary (spread.go) is taken from the same requests, each beside
 // the others of its shape; how far functions of one request are slow together
-// from a shape that computes four times in a row.
+// from a shape that computes four times in a row. How much CPUs slow each other
+// is the ratio within requests that compute by one and by two in turn, and what
+// the ends of forked processes take is measured on one CPU.
 //
 // # How far to trust it
 //
 // Rounds are drawn anew from those measured (bootstrap) to see how far each
 // constant varies. Then the calibration predicts every shape that it was taken
 // from, and workloads that it was not, measured in the same rounds: Report.Checks.
-// What a machine with few CPUs adds, because forks and wraps compete for them,
-// is in the slopes: constants mean something on the machine they were measured
-// on only.
+// Forks are CPU time in the model (package predict, fork.go), so the constants
+// hold on fewer CPUs than they were measured on; what wraps add when they compete
+// for CPUs is in the slopes. Constants mean something on the machine they were
+// measured on only.
 //
 // Where it stands: beside the profiler, before the search. It runs wraps as a
 // target would, but without one: nothing is supervised, and a pipe that every

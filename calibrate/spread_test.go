@@ -48,6 +48,32 @@ func TestFactors(t *testing.T) {
 	}
 }
 
+func TestBeside(t *testing.T) {
+	dice := rand.New(rand.NewPCG(2, 8))
+	o := &observation{shape: besideShape(), functions: make([][]float64, 6)}
+	for range 40 {
+		// The machine's speed changes from request to request, not within one.
+		alone := 4e6 * (1 + dice.Float64())
+		for i := range o.functions {
+			by := 1.12
+			if i == 0 || i == 3 {
+				by = 1
+			}
+			o.functions[i] = append(o.functions[i], alone*by)
+		}
+	}
+	if got := beside([]*observation{o}); math.Abs(got-0.12) > 1e-4 {
+		t.Errorf("got %v, want 0.12", got)
+	}
+	if got := beside(nil); got != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+	d, err := o.parse()
+	if err != nil || len(d.Tasks()) != len(o.functions) {
+		t.Errorf("the shape has %d tasks, %v", len(d.Tasks()), err)
+	}
+}
+
 func TestTogether(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 8))
 	of := func(shared float64) float64 {

@@ -4,9 +4,9 @@
 //
 // Predictor simulates, event by event and in integer nanoseconds, what the
 // runtime does with a plan (packages wrap and host): branches that start one
-// after the other, forks that delay each other, threads that hand the
-// interpreter lock to each other, processes that share CPUs, wraps that are
-// called over the network. What the functions do comes from their profile, what
+// after the other, processes that are forked and end and need CPU time for both,
+// threads that hand the interpreter lock to each other, processes that share CPUs
+// and slow each other, wraps that are called over the network. What the functions do comes from their profile, what
 // the machine costs from a Calibration.
 //
 // Predictor.PaperLatency is the paper's own model, equations 1 to 4 and Algorithm

@@ -20,6 +20,9 @@ func TestPredict(t *testing.T) {
 	free := Calibration{SwitchInterval: 5 * ms}
 	started := free
 	started.ThreadStart = 600 * time.Microsecond
+	slower := free
+	slower.Beside = 0.1
+	forks := Calibration{Startup: 3 * ms, Block: 2 * ms, Exit: ms, SwitchInterval: 5 * ms}
 	for _, c := range []struct {
 		name        string
 		graph       any
@@ -70,6 +73,28 @@ func TestPredict(t *testing.T) {
 		// The branch's second task runs in wrap 2: 5 + (4 + 20 + 5).
 		{"a branch over two wraps", predicttest.Par{predicttest.Seq{"a", "b"}, "c"}, "a: cpu 5, b: cpu 5, c: cpu 1", "2: pool a | pool c; 1: pool b", paper, 0, 35},
 		{"nothing to do", "a", "a:", "1: pool a", own, 0, 1.5},
+		// Both compute, each a tenth slower: 11. On one CPU none computes beside
+		// another: 20. A has 10 of 20 left when B is done at 11: 11 + 10.
+		{"beside another CPU", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "2: pool a | pool b", slower, 0, 11},
+		{"no other CPU", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "1: pool a | pool b", slower, 0, 20},
+		{"beside another for a while", predicttest.Par{"a", "b"}, "a: cpu 20, b: cpu 10", "2: pool a | pool b", slower, 0, 21},
+		// B's call comes while A computes, and begins when A's turn ends at 5.
+		{"a call waits for the lock to begin", predicttest.Par{"a", "b"}, "a: cpu 20, b: block 18", "2: pool a b", free, 0, 23},
+		// B's call returns at 4 and has the lock when A has been asked, at 9.
+		{"a call waits for the lock to return", predicttest.Par{"b", "a"}, "b: block 4, a: cpu 8", "2: pool b a", free, 0, 8},
+		// On one CPU, A computes 1 ms without the lock and has it back before B has
+		// a CPU: 1 + 1 + 1, then B's 10.
+		{"a short release on one CPU", predicttest.Par{"a", "b"}, "a: cpu 1 native 1 cpu 1, b: cpu 10", "1: pool a b", free, 0, 13},
+		// On two it is B's from 1 to 6 (A comes back at 2 and asks at 7: B holds it
+		// since 1, and asks of 2 are heard at 7), then A's 1, then B's last 4.
+		{"a short release on two CPUs", predicttest.Par{"a", "b"}, "a: cpu 1 native 1 cpu 1, b: cpu 10", "2: pool a b", free, 0, 12},
+		// On one CPU all forks are work: 2·3, then 2·10.
+		{"forks on one CPU", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "1: fork a | fork b", forks, 0, 26},
+		// The zygote 0-2, A's start 2-3 beside the zygote's second, B's 4-5.
+		{"forks on two CPUs", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "2: fork a | fork b", forks, 0, 15},
+		// What ends behind the forks takes its part: 6 + 2·1, then beside c's 5 the
+		// ends' 2·1.
+		{"ends of forks", predicttest.Seq{predicttest.Par{"a", "b"}, "c"}, "a: cpu 1, b: cpu 1, c: cpu 5", "1: fork a | fork b | pool c", forks, 0, 15},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := New(predicttest.Define(t, c.graph), predicttest.Behave(t, c.profile), &c.calibration, Options{CPUs: c.machine})

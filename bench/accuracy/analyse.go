@@ -218,9 +218,7 @@ func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper
 	}
 	row.Predicted, row.Longest, row.Sum = time.Duration(predicted), time.Duration(longest), time.Duration(sum)
 	row.PredictedP50, row.PredictedP90, row.PredictedP99 = time.Duration(p50), time.Duration(p90), time.Duration(p99)
-	for _, l := range m.Latencies {
-		row.tails = append(row.tails, float64(l)/p99)
-	}
+	row.latencies = m.Latencies
 	if len(paper) == 0 {
 		return nil
 	}

@@ -10,13 +10,14 @@ import (
 )
 
 // WriteFiles writes the report in all its forms into a folder: report.txt,
-// report.md, report.json and placements.csv.
+// report.md, report.json, placements.csv and scatter.svg.
 func (r *Report) WriteFiles(dir string) error {
 	for name, write := range map[string]func(io.Writer) error{
 		"report.txt":     r.WriteTable,
 		"report.md":      r.WriteMarkdown,
 		"report.json":    r.writeJSON,
 		"placements.csv": r.WriteCSV,
+		"scatter.svg":    r.WriteScatter,
 	} {
 		f, err := os.Create(filepath.Join(dir, name))
 		if err != nil {

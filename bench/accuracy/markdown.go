@@ -38,6 +38,7 @@ func (r *Report) WriteMarkdown(out io.Writer) error {
 				p.row(g.name, summarise(g.rows, own()))
 			}
 		}
+		r.markdownTails(p)
 		r.markdownYardsticks(p)
 		r.markdownWorst(p)
 	}
@@ -58,6 +59,16 @@ func (p *printer) heading(what string) {
 
 func (p *printer) row(name string, s Summary) {
 	p.print("| %s | %d | %.1f | %.1f | %+.1f | %.1f | %+.1f |\n", name, s.Placements, 100*s.Mean, 100*s.Median, 100*s.Bias, 100*s.P95, 100*s.Worst)
+}
+
+// markdownTails says how well percentiles are predicted.
+func (r *Report) markdownTails(p *printer) {
+	p.print("\n### Percentiles\n\nRequests that took at most the predicted p50, p90 and p99, in %%, and the error of the predicted p99.\n\n" +
+		"| workflow | requests | ≤ p50 | ≤ p90 | ≤ p99 | p99 error |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
+	names, all := r.tails()
+	for i, t := range all {
+		p.print("| %s | %d | %.0f | %.0f | %.1f | %+.1f |\n", names[i], t.requests, 100*t.p50, 100*t.p90, 100*t.p99, 100*t.error)
+	}
 }
 
 func (r *Report) markdownYardsticks(p *printer) {

@@ -66,8 +66,8 @@ type Row struct {
 	PredictedP50 time.Duration `json:"predicted_p50_ns"`
 	PredictedP90 time.Duration `json:"predicted_p90_ns"`
 	PredictedP99 time.Duration `json:"predicted_p99_ns"`
-	// tails are the requests' latencies over PredictedP99.
-	tails []float64
+	// latencies of the requests.
+	latencies []time.Duration
 	// Measured is the mean of the middle half of the requests.
 	Measured time.Duration `json:"measured_ns"`
 	Mean     time.Duration `json:"mean_ns"`
@@ -142,6 +142,9 @@ type predictor struct {
 	latency func(Row) time.Duration
 }
 
+// paperModel is the paper's own.
+const paperModel = "the paper's model"
+
 // own is this program's.
 func own() predictor {
 	return predictor{"chiron", func(r Row) time.Duration { return r.Predicted }}
@@ -150,7 +153,7 @@ func own() predictor {
 // yardsticks are what it is held against: those that have a prediction.
 func yardsticks(rows []Row) []predictor {
 	all := []predictor{
-		{"the paper's model", func(r Row) time.Duration { return r.Paper }},
+		{paperModel, func(r Row) time.Duration { return r.Paper }},
 		{"longest of each stage", func(r Row) time.Duration { return r.Longest }},
 		{"sum of all functions", func(r Row) time.Duration { return r.Sum }},
 	}

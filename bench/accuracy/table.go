@@ -39,6 +39,7 @@ func (r *Report) WriteTable(out io.Writer) error {
 	if rows := r.rows(); len(rows) > 0 {
 		p.print("\nall workflows\n")
 		printSummaries(p, rows)
+		r.printTails(p)
 	}
 	for _, n := range r.Notes {
 		p.print("note: %s\n", n)
@@ -104,6 +105,14 @@ func printSummaries(p *printer, rows []Row) {
 	}
 }
 
+func (r *Report) printTails(p *printer) {
+	p.print("\n  %-24s %10s %8s %8s %8s %10s\n", "requests within, in %", "requests", "p50", "p90", "p99", "p99 error")
+	names, all := r.tails()
+	for i, t := range all {
+		p.print("  %-24.24s %10d %8.1f %8.1f %8.1f %+10.1f\n", names[i], t.requests, 100*t.p50, 100*t.p90, 100*t.p99, 100*t.error)
+	}
+}
+
 // WriteCSV writes a line for each placement; times in milliseconds.
 func (r *Report) WriteCSV(out io.Writer) error {
 	w := csv.NewWriter(out)
@@ -116,7 +125,7 @@ func (r *Report) WriteCSV(out io.Writer) error {
 	learned := sortedKeys(names)
 	header := []string{
 		"workflow", "id", "model", "placement", "mode", "cpus", "wraps", "processes", "switch_interval_ms", "requests",
-		"predicted_ms", "measured_ms", "mean_ms", "stddev_ms", "p50_ms", "p90_ms", "p99_ms", "longest_ms", "sum_ms", "paper_ms",
+		"predicted_ms", "predicted_p50_ms", "predicted_p90_ms", "predicted_p99_ms", "measured_ms", "mean_ms", "stddev_ms", "p50_ms", "p90_ms", "p99_ms", "longest_ms", "sum_ms", "paper_ms",
 	}
 	for _, name := range learned {
 		header = append(header, name+"_ms")
@@ -131,7 +140,7 @@ func (r *Report) WriteCSV(out io.Writer) error {
 				r.Workflows[i].Name, row.ID, row.Model, row.Name, row.Mode, strconv.Itoa(row.CPUs), strconv.Itoa(row.Wraps),
 				strconv.Itoa(row.Processes), number(ms(row.SwitchInterval), 3), strconv.Itoa(row.Requests),
 			}
-			for _, d := range []time.Duration{row.Predicted, row.Measured, row.Mean, row.StdDev, row.P50, row.P90, row.P99, row.Longest, row.Sum, row.Paper} {
+			for _, d := range []time.Duration{row.Predicted, row.PredictedP50, row.PredictedP90, row.PredictedP99, row.Measured, row.Mean, row.StdDev, row.P50, row.P90, row.P99, row.Longest, row.Sum, row.Paper} {
 				record = append(record, number(ms(d), 3))
 			}
 			for _, name := range learned {
