@@ -223,6 +223,10 @@ func (s *sampler) latency(draws []uint32) time.Duration {
 		r.cold.draw(draws[firstTaskColumn+i], t.cold)
 	}
 	s.predictor.sim.left = s.predictor.sim.left[:0] // of the request before
+	s.predictor.sim.shuffle = 0
+	if s.of.overhead != nil { // where nothing varies the order does not
+		s.predictor.sim.shuffle = seedOf(draws)
+	}
 	latency := s.predictor.calibration.Request
 	for i := range s.predictor.stages {
 		latency += s.predictor.sim.run(&s.predictor, &s.predictor.stages[i], false)

@@ -357,3 +357,12 @@ func (d *draws) make(samples int, shares []uint32, seed uint64) {
 		}
 	}
 }
+
+// seedOf makes a generator's state, never 0, of a request's draws (FNV-1a).
+func seedOf(draws []uint32) uint64 {
+	h := uint64(14695981039346656037)
+	for _, d := range draws {
+		h = (h ^ uint64(d)) * 1099511628211
+	}
+	return h | 1
+}

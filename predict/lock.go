@@ -20,6 +20,8 @@ type interpreter struct {
 	queue []int // tasks
 	// called are the functions that a forked process has called.
 	called []int
+	// begins are those of its threads, indices of simulation.begins.
+	begins []int
 	// started counts its threads; latest is when the last of them starts.
 	started int
 	latest  int64
@@ -59,13 +61,11 @@ func (s *simulation) hold(i, t int) {
 	s.setHandover(i)
 }
 
-// turn is how long, in the mean, a thread that becomes ready waits for a CPU on
-// which another goes on that has had no more of it: half a tick of a kernel of 250
-// Hz (Linux ends a turn at a tick; Debian's and Ubuntu's CONFIG_HZ). Measured:
-// beside a thread that computes with the lock, on one CPU, another that lets it go
+// halfTurn is how long, in the mean, a thread that becomes ready waits for a CPU on
+// which another goes on that has had no more of it. Measured: beside a thread that computes with the lock, on one CPU, another that lets it go
 // to compute d ms without it finds it taken in a share of d/4 of the cases (0.04
 // of 0.2 ms, 0.22 of 0.8 ms); on two CPUs always, from 5 µs on.
-const turn = 2_000_000
+const halfTurn = turn / 2
 
 // release is the letting go by itself of a holder that goes on without the lock:
 // on its CPU, or not. Who is first in line is woken and takes the lock, as soon as
@@ -78,7 +78,7 @@ func (s *simulation) release(i, t int, computes bool) {
 		return
 	}
 	if computes && s.crowded(t) {
-		in.grab = s.now + turn
+		in.grab = s.now + halfTurn
 		s.at(in.grab, event{kind: grab, subject: i})
 		return
 	}

@@ -74,7 +74,9 @@ const (
 	Start Activity = "start"
 	// Lock: it could run and waits for the interpreter lock.
 	Lock Activity = "lock"
-	// CPU: it holds the lock and computes, alone or sharing its CPU.
+	// Queue: it could run and waits for a CPU.
+	Queue Activity = "queue"
+	// CPU: it holds the lock and computes.
 	CPU Activity = "cpu"
 	// Native: it computes without the lock.
 	Native Activity = "native"

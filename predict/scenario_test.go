@@ -60,8 +60,9 @@ func TestPredict(t *testing.T) {
 		{"a task elsewhere", "a", "a: cpu 10", "1: pool ; 1: pool a", paper, 0, 34},
 		// Two processes on one CPU take turns: 10 + 10.
 		{"fewer CPUs than processes", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "1: pool a | pool b", free, 0, 20},
-		// Three on two CPUs: each gets 2/3 of one, 10 / (2/3).
-		{"three processes on two CPUs", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool a | pool b | pool c", free, 0, 15},
+		// Three on two CPUs, in turns of 4: A B until 4, C B until 8, A C until 12,
+		// then each has 2 left: A B until 14, C until 16.
+		{"three processes on two CPUs", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool a | pool b | pool c", free, 0, 16},
 		// A and B are pinned to CPU 0: 20. C has the other: 10.
 		{"pinned together", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool@0 a | pool@0 b | pool c", free, 0, 20},
 		// Two wraps of a CPU each, on a machine with one.
@@ -84,6 +85,10 @@ func TestPredict(t *testing.T) {
 		{"a call waits for the lock to return", predicttest.Par{"b", "a"}, "b: block 4, a: cpu 8", "2: pool b a", free, 0, 8},
 		// On one CPU, A computes 1 ms without the lock and has it back before B has
 		// a CPU: 1 + 1 + 1, then B's 10.
+		// B has had nothing when A's turn ends, at 4, and is done at 7.
+		{"a turn on one CPU", predicttest.Par{"a", predicttest.Seq{"b", "c"}}, "a: cpu 10, b: cpu 3, c: block 20", "1: pool a | pool b c", free, 0, 27},
+		// A wakes at 11, where B has had 9 more, and has the CPU at once.
+		{"a waking thread takes the CPU", predicttest.Par{predicttest.Seq{"a", "c"}, "b"}, "a: cpu 1 block 10 cpu 1, b: cpu 30, c: block 30", "1: pool a c | pool b", free, 0, 42},
 		{"a short release on one CPU", predicttest.Par{"a", "b"}, "a: cpu 1 native 1 cpu 1, b: cpu 10", "1: pool a b", free, 0, 13},
 		// On two it is B's from 1 to 6 (A comes back at 2 and asks at 7: B holds it
 		// since 1, and asks of 2 are heard at 7), then A's 1, then B's last 4.

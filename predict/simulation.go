@@ -34,6 +34,10 @@ type simulation struct {
 	groups       []group
 	interpreters []interpreter
 	zygotes      []zygote // by wrap
+	begins       []dueBegin
+	// shuffle is the state of the draws of the order in which threads begin; 0:
+	// the plan's order.
+	shuffle uint64
 	// left is the work that the stage before has left behind.
 	left []leftover
 	// pools maps a pool process to its interpreter; -1: none yet.
@@ -44,6 +48,7 @@ type simulation struct {
 	lists []int
 
 	processor processor
+	alone     []int // the CPUs' numbers
 	recording bool
 	spans     []span
 }
@@ -62,10 +67,15 @@ type thread struct {
 	cpu, domain int
 	// left of that period, ns of CPU.
 	left int64
-	// rate of progress: num/den of a CPU, where it runs.
+	// rate of progress: num/den, where it has a CPU; num is 0 where it has none.
 	num, den int64
-	activity Activity
-	since    int64 // of activity
+	// wants says that it wants a CPU, woke that it has just begun to; on is the one
+	// that it has, from 1; 0: none. had is how long it has had one.
+	wants, woke bool
+	on          int
+	had         int64
+	activity    Activity
+	since       int64 // of activity
 }
 
 // span is a Span by thread.
@@ -87,7 +97,9 @@ func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
 	s.running, s.shared = s.running[:0], false
 	s.spans = s.spans[:0]
 	s.groups, s.interpreters, s.lists = s.groups[:0], s.interpreters[:0], s.lists[:0]
+	s.begins = s.begins[:0]
 	s.readyZygotes()
+	s.readyProcessor()
 	s.threads = slices.Grow(s.threads[:0], st.end-st.first)[:st.end-st.first]
 	clear(s.threads)
 	s.nodes = slices.Grow(s.nodes[:0], len(st.nodes))[:len(st.nodes)]
@@ -121,7 +133,7 @@ func (s *simulation) step() {
 	var num, den, left int64
 	for _, t := range s.running {
 		th := &s.threads[t]
-		if th.num == num && th.den == den && th.left >= left {
+		if th.num == 0 || th.num == num && th.den == den && th.left >= left {
 			continue
 		}
 		num, den, left = th.num, th.den, th.left
@@ -130,6 +142,7 @@ func (s *simulation) step() {
 	for i := range s.interpreters {
 		next = min(next, s.interpreters[i].handover)
 	}
+	next = min(next, s.processor.turnEnd)
 	if next == never {
 		// Every thread waits for another: the simulation is wrong.
 		panic("predict: the simulation of stage " + s.stage.name + " stands still")
@@ -141,19 +154,24 @@ func (s *simulation) step() {
 	num, den = 0, 0
 	for _, t := range s.running {
 		th := &s.threads[t]
+		if th.num == 0 {
+			continue // it waits for a CPU
+		}
 		if th.num != num || th.den != den {
 			num, den = th.num, th.den
 			progress = elapsed * num / den
 		}
 		th.left -= progress
+		th.had += elapsed
 		ended = ended || th.left <= 0
 	}
+	s.shared = s.shared || s.now == s.processor.turnEnd
 	for ended {
 		// The list changes under endPeriod: look again from the start.
 		ended = false
 		first := -1
 		for _, t := range s.running {
-			if s.threads[t].left <= 0 && (first < 0 || t < first) {
+			if s.threads[t].num > 0 && s.threads[t].left <= 0 && (first < 0 || t < first) {
 				first = t
 			}
 		}
@@ -286,7 +304,7 @@ type event struct {
 type eventKind uint8
 
 const (
-	startTask  eventKind = iota // subject: a task
+	startTask  eventKind = iota // subject: one of begins
 	wake                        // a thread
 	startGroup                  // a group
 	endGroup                    // a group
@@ -302,7 +320,7 @@ func (s *simulation) at(t int64, e event) {
 func (s *simulation) happen(e event) {
 	switch e.kind {
 	case startTask:
-		s.startThread(e.subject)
+		s.startThread(s.begins[e.subject].task)
 	case wake:
 		s.endPeriod(e.subject)
 	case startGroup:

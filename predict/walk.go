@@ -84,6 +84,7 @@ func (s *simulation) interpret(in interpreter) int {
 	if i < cap(s.interpreters) { // its memory
 		was := &s.interpreters[:i+1][i]
 		in.line, in.queue, in.called = was.line[:0], was.queue[:0], was.called[:0]
+		in.begins = was.begins[:0]
 	}
 	s.interpreters = append(s.interpreters, in)
 	return i
@@ -211,7 +212,7 @@ func (s *simulation) schedule(i, t int, begin int64) {
 	proc := &s.processes[x.process]
 	th.cpu, th.domain = proc.cpu, proc.domain
 	th.periods = s.periodsIn(x, t)
-	s.at(begin, event{kind: startTask, subject: t})
+	s.due(x, t, begin)
 }
 
 // periodsIn are the task's periods in a process: those of a first call where it

@@ -28,6 +28,8 @@ func sign(a predict.Activity) rune {
 		return '░'
 	case predict.Lock:
 		return '-'
+	case predict.Queue:
+		return ','
 	}
 	return '·' // predict.Start
 }
@@ -49,7 +51,7 @@ func printTimeline(w io.Writer, s style, p *predict.Prediction) {
 	for _, t := range tasks {
 		name = max(name, min(len([]rune(t)), timelineName))
 	}
-	printf(w, "%s\n", s.dim("predicted: █ computes  ▓ computes, lock released  ░ waits on a call  - waits for the lock  · starts"))
+	printf(w, "%s\n", s.dim("predicted: █ computes  ▓ computes, lock released  ░ waits on a call  - waits for the lock  , for a CPU  · starts"))
 	for i, t := range tasks {
 		if i == timelineTasks {
 			printf(w, "%s\n", s.dim("… and "+count(len(tasks)-i, "more task")))
