@@ -101,8 +101,8 @@ func (p *python) call(t *testing.T) answer {
 }
 
 // traced makes all the calls of a trace, and returns with what was seen what
-// the light runs said.
-func (p *python) traced(t *testing.T) (*profile.Observation, []answer) {
+// the runs said, by pass.
+func (p *python) traced(t *testing.T) (*profile.Observation, map[int][]answer) {
 	t.Helper()
 	started, err := Tracer{}.Start(t.Context(), p.target())
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *python) traced(t *testing.T) (*profile.Observation, []answer) {
 	defer started.Abort()
 	tr := started.(*trace)
 	var calls []profile.Call
-	var said []answer
+	said := map[int][]answer{}
 	for pass, runs := range tr.Passes() {
 		if err := tr.Pass(t.Context(), pass); err != nil {
 			t.Fatal(err)
@@ -119,8 +119,8 @@ func (p *python) traced(t *testing.T) (*profile.Observation, []answer) {
 		for n := range runs + 1 {
 			a := p.call(t)
 			calls = append(calls, tr.callOf(a, n == 0, pass))
-			if pass == passLight && n > 0 {
-				said = append(said, a)
+			if n > 0 {
+				said[pass] = append(said[pass], a)
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func TestRealInterpreters(t *testing.T) {
 				shares = append(shares, float64(longest)/float64(all-o.Held))
 			}
 			var own []float64
-			for _, a := range said {
+			for _, a := range said[passNear] { // whose division it is
 				own = append(own, a.Says)
 			}
 			if got, want := quantile(shares, 50), quantile(own, 50); math.Abs(got-want) > 0.06 {
@@ -276,7 +276,7 @@ def handle():
 		}
 	}
 	if native < all/2 {
-		t.Errorf("native for %v and blocked for %v of %v; its own clock says %v: %v", native, blocked, all, said[0].Says, o.Runs[0])
+		t.Errorf("native for %v and blocked for %v of %v; its own clock says %v: %v", native, blocked, all, said[passLight][0].Says, o.Runs[0])
 	}
 }
 
@@ -304,7 +304,7 @@ def handle():
 		t.Errorf("%d segments", n)
 	}
 	var runs []time.Duration
-	for _, a := range said {
+	for _, a := range said[passLight] {
 		runs = append(runs, seconds(a.CPU))
 	}
 	want := median(runs)
@@ -340,7 +340,7 @@ def handle():
 			}
 		}
 		var own []time.Duration
-		for _, a := range said {
+		for _, a := range said[passLight] {
 			own = append(own, seconds(a.CPU))
 		}
 		all[i] = median(own)
