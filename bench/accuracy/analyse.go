@@ -204,7 +204,7 @@ func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper
 		if err != nil {
 			return err
 		}
-		predicted += weight * float64(d.Midmean())
+		predicted += weight * float64(d.Mean)
 		p50 += weight * float64(d.P50)
 		p90 += weight * float64(d.P90)
 		p99 += weight * float64(d.P99)

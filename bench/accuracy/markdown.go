@@ -19,7 +19,11 @@ func (r *Report) WriteMarkdown(out io.Writer) error {
 	p.print("Measured on %s, %d CPUs, %s %s (%s), seed %d, %d placements drawn of each workflow.\n", m.CPUModel, m.CPUs, m.OS, m.Kernel, m.Arch, r.Seed, r.Sample)
 	rows := r.rows()
 	if len(rows) > 0 {
-		p.print("\n### By workflow\n\nErrors of the predicted mean latency, in %% of the measured one.\n\n")
+		p.print("\n### Targets\n\n")
+		for _, t := range r.targets() {
+			p.print("- %s: %s\n", t.what, t)
+		}
+		p.print("\n### By workflow\n\nErrors of the predicted latency, in %% of the measured one.\n\n")
 		p.heading("workflow")
 		for i := range r.Workflows {
 			if w := &r.Workflows[i]; len(w.Rows) > 0 && !w.switching() {
@@ -43,9 +47,11 @@ func (r *Report) WriteMarkdown(out io.Writer) error {
 		r.markdownWorst(p)
 	}
 	r.markdownSwitch(p)
-	p.print("\n### The machine meanwhile\n\n| workflow | functions alone, from beginning to end | other programs, of all CPUs |\n| --- | ---: | ---: |\n")
-	for _, w := range r.Workflows {
-		p.print("| %s | %+.1f %% | %.1f %% |\n", w.Name, 100*w.Drift, 100*w.Others)
+	p.print("\n### The machine meanwhile\n\n| workflow | placements | not measured yet | functions alone, from beginning to end | other programs, of all CPUs | half the difference between a placement's first and last requests |\n" +
+		"| --- | ---: | ---: | ---: | ---: | ---: |\n")
+	for i := range r.Workflows {
+		w := &r.Workflows[i]
+		p.print("| %s | %d | %d | %+.1f %% | %.1f %% | %.1f %% |\n", w.Name, len(w.Rows), w.Pending, 100*w.Drift, 100*w.Others, 100*w.noise())
 	}
 	for _, n := range r.Notes {
 		p.print("\nNote: %s\n", n)

@@ -3,7 +3,6 @@ package accuracy
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -96,19 +95,4 @@ func drift(before, after *profile.Profile) float64 {
 		return 0
 	}
 	return total(after)/first - 1
-}
-
-// midmean is the mean of the middle half: see package calibrate, whose constants
-// are midmeans too.
-func midmean(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	cut := len(sorted) / 4
-	sum := 0.0
-	for _, v := range sorted[cut : len(sorted)-cut] {
-		sum += v
-	}
-	return sum / float64(len(sorted)-2*cut)
 }

@@ -60,17 +60,16 @@ type Row struct {
 	SwitchInterval time.Duration `json:"switch_interval_ns,omitempty"`
 	Requests       int           `json:"requests"`
 
-	// Predicted is the mean of the middle half of the requests that the predictor
-	// draws, and its percentiles are theirs.
+	// Predicted is the mean of the requests that the predictor draws, and its
+	// percentiles are theirs.
 	Predicted    time.Duration `json:"predicted_ns"`
 	PredictedP50 time.Duration `json:"predicted_p50_ns"`
 	PredictedP90 time.Duration `json:"predicted_p90_ns"`
 	PredictedP99 time.Duration `json:"predicted_p99_ns"`
 	// latencies of the requests.
 	latencies []time.Duration
-	// Measured is the mean of the middle half of the requests.
+	// Measured is the mean of the requests.
 	Measured time.Duration `json:"measured_ns"`
-	Mean     time.Duration `json:"mean_ns"`
 	StdDev   time.Duration `json:"stddev_ns"`
 	P50      time.Duration `json:"p50_ns"`
 	P90      time.Duration `json:"p90_ns"`
@@ -99,13 +98,9 @@ func newRow(p *Placement, m *measurement) *Row {
 		row.Processes += len(w.Processes)
 	}
 	all := m.Latencies
-	values := make([]float64, len(all))
-	for i, d := range all {
-		values[i] = float64(d)
-	}
 	stat := profile.NewStat(all)
-	row.Requests, row.Measured = len(all), time.Duration(midmean(values))
-	row.Mean, row.StdDev, row.P50, row.P99 = stat.Mean, stat.StdDev, stat.P50, stat.P99
+	row.Requests, row.Measured = len(all), stat.Mean
+	row.StdDev, row.P50, row.P99 = stat.StdDev, stat.P50, stat.P99
 	if sorted := slices.Sorted(slices.Values(all)); len(sorted) > 0 {
 		row.P90 = sorted[nearestRank(90, len(sorted))]
 	}

@@ -40,6 +40,10 @@ func (r *Report) WriteTable(out io.Writer) error {
 		p.print("\nall workflows\n")
 		printSummaries(p, rows)
 		r.printTails(p)
+		p.print("\n")
+		for _, t := range r.targets() {
+			p.print("  target: %s: %s\n", t.what, t)
+		}
 	}
 	for _, n := range r.Notes {
 		p.print("note: %s\n", n)
@@ -125,7 +129,7 @@ func (r *Report) WriteCSV(out io.Writer) error {
 	learned := sortedKeys(names)
 	header := []string{
 		"workflow", "id", "model", "placement", "mode", "cpus", "wraps", "processes", "switch_interval_ms", "requests",
-		"predicted_ms", "predicted_p50_ms", "predicted_p90_ms", "predicted_p99_ms", "measured_ms", "mean_ms", "stddev_ms", "p50_ms", "p90_ms", "p99_ms", "longest_ms", "sum_ms", "paper_ms",
+		"predicted_ms", "predicted_p50_ms", "predicted_p90_ms", "predicted_p99_ms", "measured_ms", "stddev_ms", "p50_ms", "p90_ms", "p99_ms", "longest_ms", "sum_ms", "paper_ms",
 	}
 	for _, name := range learned {
 		header = append(header, name+"_ms")
@@ -140,7 +144,7 @@ func (r *Report) WriteCSV(out io.Writer) error {
 				r.Workflows[i].Name, row.ID, row.Model, row.Name, row.Mode, strconv.Itoa(row.CPUs), strconv.Itoa(row.Wraps),
 				strconv.Itoa(row.Processes), number(ms(row.SwitchInterval), 3), strconv.Itoa(row.Requests),
 			}
-			for _, d := range []time.Duration{row.Predicted, row.PredictedP50, row.PredictedP90, row.PredictedP99, row.Measured, row.Mean, row.StdDev, row.P50, row.P90, row.P99, row.Longest, row.Sum, row.Paper} {
+			for _, d := range []time.Duration{row.Predicted, row.PredictedP50, row.PredictedP90, row.PredictedP99, row.Measured, row.StdDev, row.P50, row.P90, row.P99, row.Longest, row.Sum, row.Paper} {
 				record = append(record, number(ms(d), 3))
 			}
 			for _, name := range learned {
