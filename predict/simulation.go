@@ -13,7 +13,7 @@ import (
 // simulation plays one stage of one plan. All times are ns from the stage's
 // begin. Its parts: walk.go follows the tree of the stage through wraps as the
 // agents do, fork.go starts and ends forked processes, lock.go is the interpreter
-// lock, processor.go shares the CPUs.
+// lock, processor.go deals out the CPUs.
 type simulation struct {
 	layout
 	p     *Predictor

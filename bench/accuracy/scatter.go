@@ -12,7 +12,7 @@ import (
 const (
 	panel       = 380.0 // side of a panel
 	panelLeft   = 64.0
-	panelTop    = 64.0
+	panelTop    = 78.0
 	panelGap    = 84.0
 	panelBottom = 84.0
 	dot         = 2.6

@@ -32,11 +32,11 @@ func newBenchAccuracy(a *app) *cobra.Command {
 		Long: `Serves each project, and each of the shapes that --shapes names, under every
 deployment model, under searched plans and under a sample of all placements, in
 batches that take turns, and holds the measured latencies against predictions
-from profiles that are measured before and after each batch.
+from what the functions took alone in the same minutes.
 
 The shapes (` + strings.Join(shapes.All(), ", ") + `) are the workflows that the paper's
-predictor is judged on. All of them with the default sample take about 40 minutes
-on two CPUs; --sample 8 about 8. With --out the run can be interrupted at any time:
+predictor is judged on. All of them with the default sample take about an hour on
+two CPUs; --sample 8 about 10 minutes. With --out the run can be interrupted at any time:
 what it measured is reported by "chiron bench accuracy report DIR", and the same
 command again goes on with it.`,
 		Example: `  chiron bench accuracy examples/finra-5 --sample 20 --csv accuracy.csv
