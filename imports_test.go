@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"plan/model":       {"workflow", "profile", "plan"},
 	"predict":          {"workflow", "profile", "plan", "predict"},
 	"plan/pgp":         {"workflow", "profile", "plan", "plan/model", "predict"},
+	"plan/pgp/plot":    {"plan/pgp"},
 	"wrap":             {"workflow", "plan", "host"},
 	"bundle":           {"workflow", "plan", "host"},
 	"deploy":           {"plan", "bundle", "deploy"},

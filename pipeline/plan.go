@@ -27,6 +27,14 @@ type PlanOptions struct {
 	Model string
 	// Explain fills Planned.Search for a fixed model too.
 	Explain bool
+	// Objective of the search; empty: the fewest CPUs that keep the SLO.
+	Objective pgp.Objective
+	// Budget is the most CPUs that the plan may need; 0: the machine's.
+	Budget int
+	// Exact looks at every partition of small stages.
+	Exact bool
+	// Frontier asks for Planned.Frontier.
+	Frontier bool
 	// Prices for Planned.Money; nil: the default's.
 	Prices *prices.Table
 	// CPUs of the machine that all wraps run on; 0: this one's.
@@ -57,6 +65,9 @@ type Planned struct {
 	// Relaxed are the plans without some of the project's rules, where
 	// PlanOptions.Explain asked for them.
 	Relaxed []Relaxed
+	// Frontier are the plans that no other beats, where PlanOptions.Frontier asked
+	// for them.
+	Frontier []pgp.Point
 	// Took is the time that planning took, without Distribution.
 	Took time.Duration
 }
@@ -81,12 +92,17 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	made.Bound = boundOf(o.Project.Definition, o.Profile)
 	searched := o.Model == "" || o.Model == pgp.Name
 	var err error
+	if o.Prices == nil {
+		if o.Prices, err = prices.Load(prices.Default); err != nil {
+			return nil, err
+		}
+	}
+	problem, err := o.problem(slo)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
 	if searched || o.Explain {
 		o.Progress.tell(Note{Step: "plan", Text: "searching", Passing: true})
-		problem := pgp.Problem{
-			Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions,
-			Profile: o.Profile, Calibration: o.Calibration, Rules: rules, SLO: slo.Latency, CPUs: o.CPUs,
-		}
 		if made.Search, err = pgp.Search(ctx, problem); err != nil {
 			return nil, fmt.Errorf("plan: %w", err)
 		}
@@ -94,6 +110,12 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 			if made.Relaxed, err = relax(ctx, problem); err != nil {
 				return nil, fmt.Errorf("plan: %w", err)
 			}
+		}
+	}
+	if o.Frontier {
+		o.Progress.tell(Note{Step: "plan", Text: "looking for all plans that no other beats", Passing: true})
+		if made.Frontier, err = pgp.Frontier(ctx, problem); err != nil {
+			return nil, fmt.Errorf("plan: %w", err)
 		}
 	}
 	if searched {
@@ -113,25 +135,37 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	}
 	made.Met = slo.Latency == 0 || made.Predicted() <= slo.Latency
 	made.Memory = made.Plan.MemoryEstimate(o.Profile)
-	if err := made.price(o.Prices); err != nil {
-		return nil, err
-	}
+	made.price(o.Prices)
 	return made, nil
 }
 
-// price works out what the plan costs.
-func (made *Planned) price(table *prices.Table) error {
-	if table == nil {
-		var err error
-		if table, err = prices.Load(prices.Default); err != nil {
-			return err
-		}
+// problem is what the search is asked.
+func (o *PlanOptions) problem(slo workflow.SLO) (pgp.Problem, error) {
+	p := pgp.Problem{
+		Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions,
+		Profile: o.Profile, Calibration: o.Calibration, Rules: &o.Project.Rules,
+		Objective: o.Objective, SLO: slo.Latency, CPUs: o.CPUs, Budget: o.Budget,
+		Prices: planPrices(o.Prices), Alternatives: o.Explain,
 	}
+	if o.Exact {
+		p.Method = pgp.Exact
+	}
+	if slo.Latency == 0 {
+		return p, nil
+	}
+	predictor, err := predict.New(o.Project.Definition, o.Profile, o.Calibration, predict.Options{CPUs: o.CPUs})
+	p.AtPercentile = func(pl *plan.Plan) (time.Duration, error) {
+		return predictor.Percentile(pl, slo.Percentile, predict.DistributionOptions{})
+	}
+	return p, err
+}
+
+// price works out what the plan costs.
+func (made *Planned) price(table *prices.Table) {
 	made.Prices = table
 	made.Money = planPrices(table).Money(plan.Usage{
 		Latency: made.Prediction.Latency, CPUs: made.Plan.CPUs(), Memory: made.Memory,
 	})
-	return nil
 }
 
 // planPrices is a table as plans are priced by.

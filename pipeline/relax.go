@@ -41,6 +41,7 @@ func relax(ctx context.Context, problem pgp.Problem) ([]Relaxed, error) {
 		fewer := *problem.Rules
 		r.drop(&fewer)
 		p := problem
+		p.Alternatives = false
 		p.Rules = &fewer
 		if r.name == "together" && plan.Feasible(p.Definition, p.Functions, p.Profile, &fewer) != nil {
 			continue // together also vouches for packages: without it there may be no plan

@@ -190,6 +190,7 @@ func (p *Predictor) samplers(pl *plan.Plan, o DistributionOptions, n int) ([]*sa
 		if err := s.predictor.sim.layOut(&s.predictor, pl, nil); err != nil {
 			return nil, err
 		}
+		s.inOrder()
 	}
 	return p.drawing[:n], nil
 }
@@ -199,6 +200,7 @@ func (p *Predictor) samplers(pl *plan.Plan, o DistributionOptions, n int) ([]*sa
 type sampler struct {
 	of        *Predictor
 	predictor Predictor
+	stages    []stage // in the plan's order
 }
 
 func (p *Predictor) newSampler() *sampler {
@@ -210,6 +212,23 @@ func (p *Predictor) newSampler() *sampler {
 		t.periods, t.cold = slices.Clone(t.periods), slices.Clone(t.cold)
 	}
 	return s
+}
+
+// inOrder puts the stages into the order in which the plan that was laid out
+// starts their branches.
+func (s *sampler) inOrder() {
+	s.stages = append(s.stages[:0], s.predictor.stages...)
+	for i := range s.stages {
+		was := &s.predictor.stages[i]
+		ordered := s.predictor.inOrder(was)
+		if ordered == was {
+			continue
+		}
+		s.stages[i].nodes = slices.Clone(ordered.nodes)
+		for k := range ordered.nodes {
+			s.stages[i].nodes[k].children = slices.Clone(ordered.nodes[k].children)
+		}
+	}
 }
 
 // latency of one request by its draws.
@@ -229,7 +248,7 @@ func (s *sampler) latency(draws []uint32) time.Duration {
 	}
 	latency := s.predictor.calibration.Request
 	for i := range s.predictor.stages {
-		latency += s.predictor.sim.run(&s.predictor, &s.predictor.stages[i], false)
+		latency += s.predictor.sim.run(&s.predictor, &s.stages[i], false)
 	}
 	return latency
 }

@@ -27,6 +27,7 @@ type layout struct {
 type place struct {
 	process int // index in layout.processes; -1: none
 	wrap    int
+	order   int // among the process' tasks
 }
 
 type process struct {
@@ -73,7 +74,7 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 			if spec.SwitchInterval > 0 {
 				proc.interval = int64(spec.SwitchInterval)
 			}
-			for _, name := range spec.Tasks {
+			for order, name := range spec.Tasks {
 				t, ok := p.index[name]
 				if !ok {
 					return fmt.Errorf("predict: the plan places %q, which is no task of the workflow: plan again", name)
@@ -81,7 +82,7 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 				if l.places[t].process >= 0 {
 					return fmt.Errorf("predict: the plan places task %q twice: plan again", name)
 				}
-				l.places[t] = place{process: len(l.processes), wrap: w}
+				l.places[t] = place{process: len(l.processes), wrap: w, order: order}
 			}
 			l.processes = append(l.processes, proc)
 		}

@@ -26,6 +26,8 @@ type Predictor struct {
 	tasks       []task
 	index       map[string]int // of tasks, by name
 	sim         simulation
+	order       order
+	part        *part // see ProcessLatency
 	profile     *profile.Profile
 
 	// Of distributions: how the tasks' runs vary, by task, and the constants;
@@ -134,7 +136,7 @@ func (p *Predictor) Predict(pl *plan.Plan) (*Prediction, error) {
 	now := p.calibration.Request / 2
 	for i := range p.stages {
 		s := &p.stages[i]
-		end := now + p.sim.run(p, s, true)
+		end := now + p.sim.run(p, p.inOrder(s), true)
 		result.Stages = append(result.Stages, StagePrediction{Name: s.name, Start: now, End: end})
 		result.Timeline = append(result.Timeline, p.sim.timeline(p, pl, s, now)...)
 		now = end
@@ -151,7 +153,7 @@ func (p *Predictor) Latency(pl *plan.Plan) (time.Duration, error) {
 	}
 	latency := p.calibration.Request
 	for i := range p.stages {
-		latency += p.sim.run(p, &p.stages[i], false)
+		latency += p.sim.run(p, p.inOrder(&p.stages[i]), false)
 	}
 	return latency, nil
 }
@@ -163,7 +165,7 @@ func (p *Predictor) StageLatency(i int, pl *plan.Plan) (time.Duration, error) {
 	if err := p.sim.layOut(p, pl, s); err != nil {
 		return 0, err
 	}
-	return p.sim.run(p, s, false), nil
+	return p.sim.run(p, p.inOrder(s), false), nil
 }
 
 // PartLatency is StageLatency as if the tasks that the plan does not place did
@@ -173,7 +175,7 @@ func (p *Predictor) PartLatency(i int, pl *plan.Plan) (time.Duration, error) {
 	if err := p.sim.layOut(p, pl, &stage{}); err != nil {
 		return 0, err
 	}
-	return p.sim.run(p, &p.stages[i], false), nil
+	return p.sim.run(p, p.inOrder(&p.stages[i]), false), nil
 }
 
 // task is a Task state as the simulation needs it.

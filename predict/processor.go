@@ -47,7 +47,7 @@ func (s *simulation) enterCPU(t int) {
 	th := &s.threads[t]
 	th.wants, th.woke = true, true
 	if th.on == 0 {
-		th.num = 0
+		th.num, th.queued = 0, s.now
 	}
 	s.running = append(s.running, t)
 	s.shared = true
@@ -137,23 +137,26 @@ func (s *simulation) endTurns() {
 	}
 }
 
-// fill gives CPUs to threads in line, to those that have had least first.
+// fill gives CPUs to threads in line, to those that have had least first, and of
+// those to who has waited longest.
 func (s *simulation) fill() {
 	q := &s.processor
-	slices.SortStableFunc(q.line, func(a, b int) int { return cmp.Compare(s.threads[a].had, s.threads[b].had) })
+	slices.SortFunc(q.line, func(a, b int) int {
+		x, y := &s.threads[a], &s.threads[b]
+		return cmp.Or(cmp.Compare(x.had, y.had), cmp.Compare(x.queued, y.queued), cmp.Compare(a, b))
+	})
 	waiting := 0
 	for i := 0; i < len(q.line); i++ {
 		t := q.line[i]
 		idle, most := -1, -1
 		for _, c := range s.mayUse(t) {
-			switch other := q.slots[c].thread; {
-			case other < 0:
+			other := q.slots[c].thread
+			if other < 0 || s.makeRoom(c) {
 				idle = c
-			case most < 0 || s.threads[other].had > s.threads[q.slots[most].thread].had:
-				most = c
-			}
-			if idle >= 0 {
 				break
+			}
+			if most < 0 || s.threads[other].had > s.threads[q.slots[most].thread].had {
+				most = c
 			}
 		}
 		woke := s.threads[t].woke
@@ -173,6 +176,26 @@ func (s *simulation) fill() {
 	q.line = q.line[:waiting]
 }
 
+// makeRoom moves the thread that has a CPU to another that is idle, if it may run
+// there.
+func (s *simulation) makeRoom(c int) bool {
+	q := &s.processor
+	t := q.slots[c].thread
+	if s.threads[t].cpu >= 0 {
+		return false
+	}
+	for _, other := range s.mayUse(t) {
+		if q.slots[other].thread < 0 {
+			until := q.slots[c].until
+			s.vacate(c)
+			s.occupy(other, t)
+			q.slots[other].until = until
+			return true
+		}
+	}
+	return false
+}
+
 func (s *simulation) occupy(c, t int) {
 	s.processor.slots[c] = slot{thread: t, until: s.now + turn}
 	s.threads[t].on = c + 1
@@ -181,7 +204,7 @@ func (s *simulation) occupy(c, t int) {
 func (s *simulation) vacate(c int) {
 	at := &s.processor.slots[c]
 	th := &s.threads[at.thread]
-	th.on, th.num = 0, 0
+	th.on, th.num, th.queued = 0, 0, s.now
 	at.thread = -1
 }
 

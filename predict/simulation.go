@@ -70,10 +70,10 @@ type thread struct {
 	// rate of progress: num/den, where it has a CPU; num is 0 where it has none.
 	num, den int64
 	// wants says that it wants a CPU, woke that it has just begun to; on is the one
-	// that it has, from 1; 0: none. had is how long it has had one.
+	// that it has, from 1; 0: none, since queued. had is how long it has had one.
 	wants, woke bool
 	on          int
-	had         int64
+	had, queued int64
 	activity    Activity
 	since       int64 // of activity
 }

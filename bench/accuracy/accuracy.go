@@ -9,9 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/chiron-faas/chiron/bench/accuracy/shapes"
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/calibrate"
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/pipeline"
@@ -136,7 +135,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		o.Dir = filepath.Join(dir, "run")
 	}
 	s := &session{Options: o, dir: dir, interpreters: make(map[[2]string]string)}
-	if s.cpus, err = firstCPUs(slices.Max(cpuCounts())); err != nil {
+	if s.cpus, err = serving.FirstCPUs(slices.Max(cpuCounts())); err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}
 	s.archive, err = openArchive(o.Dir, setup{Machine: profile.ThisMachine(), Seed: o.Seed, Sample: o.Sample, Tracer: o.Tracer})
@@ -182,21 +181,6 @@ type subject struct {
 	// switching: its placements differ in their switch interval.
 	switching bool
 	*measuredWorkflow
-}
-
-// firstCPUs are the first n CPUs that this process may run on, or all.
-func firstCPUs(n int) ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("ask for this process' CPUs: %w", err)
-	}
-	var cpus []int
-	for cpu := 0; len(cpus) < min(n, set.Count()); cpu++ {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus, nil
 }
 
 func (s *session) run(ctx context.Context) (err error) {

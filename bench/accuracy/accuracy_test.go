@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -213,7 +214,7 @@ func TestSwitchInterval(t *testing.T) {
 	}
 	s := &session{Options: Options{Binary: bin, Rounds: minRounds, Progress: func(Step) {}}, dir: t.TempDir(), interpreters: make(map[[2]string]string)}
 	var err error
-	if s.cpus, err = firstCPUs(2); err != nil {
+	if s.cpus, err = serving.FirstCPUs(2); err != nil {
 		t.Fatal(err)
 	}
 	w := &subject{project: p, dir: t.TempDir(), measuredWorkflow: (&archive{}).workflow(p.Name)}

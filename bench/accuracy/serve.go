@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,9 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/chiron-faas/chiron/bundle"
-	"github.com/chiron-faas/chiron/deploy"
-	"github.com/chiron-faas/chiron/deploy/local"
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -30,19 +26,16 @@ const (
 	// children that end, and are reaped) is no part of this one's latency. Package
 	// calibrate leaves the same between its.
 	pause = 3 * time.Millisecond
-	// maxAnswer bounds a response, bytes.
-	maxAnswer = 64 << 20
 )
 
 // served is a placement that is up.
 type served struct {
 	*Placement
-	dir       string
-	running   deploy.Running
-	client    *http.Client
-	latencies []time.Duration // by round
-	traces    []json.RawMessage
-	failure   error
+	*serving.Served // nil: it is not up
+	dir             string
+	latencies       []time.Duration // by round
+	traces          []json.RawMessage
+	failure         error
 }
 
 // measure brings a batch of placements up, measures them, and takes them down.
@@ -127,55 +120,30 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 
 // bringUp builds and starts a placement.
 func (s *session) bringUp(ctx context.Context, w *subject, p *served) error {
-	target, err := local.New(local.Options{
-		Binary: s.Binary, Dir: filepath.Join(p.dir, "s"), CPUs: s.cpus[:min(p.CPUs, len(s.cpus))],
+	up, err := serving.Up(ctx, serving.Options{
+		Project: w.project, Plan: p.Plan, Binary: s.Binary, Dir: p.dir, CPUs: s.cpus[:min(p.CPUs, len(s.cpus))],
 		BytecodeCache: filepath.Join(w.dir, "bytecode"),
-	})
-	if err != nil {
-		return err
-	}
-	bundles, err := bundle.Build(ctx, bundle.Options{
-		Project: w.project, Plan: p.Plan, OutDir: filepath.Join(p.dir, "b"),
 		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
 			return s.interpreters[[2]string{lang, runtime}], nil
 		},
 	})
-	if err != nil {
-		return err
-	}
-	if p.running, err = target.Up(ctx, deploy.Deployment{Name: "p", Plan: p.Plan, Bundles: bundles}); err != nil {
-		return err
-	}
-	p.client = clientOf(p.running.Workflow())
-	return nil
+	p.Served = up
+	return err
 }
 
 // takeDown ends what is up.
 func (s *session) takeDown(ctx context.Context, all []*served) error {
-	ctx = context.WithoutCancel(ctx) // also where it has ended: nothing may run on
 	var group errgroup.Group
 	group.SetLimit(runtime.NumCPU())
 	failures := make([]error, len(all))
 	for i, p := range all {
-		if p.running == nil {
+		if p.Served == nil {
 			continue
 		}
-		group.Go(func() error {
-			p.client.CloseIdleConnections()
-			failures[i] = p.running.Down(ctx)
-			return nil
-		})
+		group.Go(func() error { failures[i] = p.Down(ctx); return nil })
 	}
 	_ = group.Wait() // each keeps its own failure
 	return errors.Join(failures...)
-}
-
-// clientOf talks to one wrap on one connection.
-func clientOf(endpoint deploy.Endpoint) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return endpoint.Dial(ctx) },
-		DisableCompression: true,
-	}}
 }
 
 // turn is one placement's in a round: a request that is timed, and before it one
@@ -191,7 +159,7 @@ func (p *served) turn(ctx context.Context, input []byte, round int) error {
 	for range idle + 1 {
 		time.Sleep(pause)
 		begun := time.Now()
-		if _, _, err := post(ctx, p.client, "/", input, false); err != nil {
+		if _, _, err := serving.Post(ctx, p.Client, "/", input, false); err != nil {
 			return err
 		}
 		took = time.Since(begun)
@@ -201,7 +169,7 @@ func (p *served) turn(ctx context.Context, input []byte, round int) error {
 		return nil
 	}
 	time.Sleep(pause)
-	_, trace, err := post(ctx, p.client, "/", input, true)
+	_, trace, err := serving.Post(ctx, p.Client, "/", input, true)
 	if err != nil {
 		return err
 	}

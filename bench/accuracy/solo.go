@@ -1,17 +1,15 @@
 package accuracy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
@@ -86,17 +84,17 @@ func (s *solo) turn(ctx context.Context, input []byte) error {
 
 // Task calls a task's function, as an Executor.
 func (s *solo) Task(ctx context.Context, state *workflow.State, input json.RawMessage) (json.RawMessage, error) {
-	endpoint, ok := s.running.Function(state.Function)
+	endpoint, ok := s.Running.Function(state.Function)
 	if !ok {
 		return nil, fmt.Errorf("function %q is not deployed", state.Function)
 	}
 	client := s.clients[state.Function]
 	if client == nil {
-		client = clientOf(endpoint)
+		client = serving.Client(endpoint)
 		s.clients[state.Function] = client
 	}
 	time.Sleep(pause)
-	body, trace, err := post(ctx, client, endpoint.Path, input, true)
+	body, trace, err := serving.Post(ctx, client, endpoint.Path, input, true)
 	if err != nil {
 		return nil, fmt.Errorf("task %q alone: %w", state.Name, err)
 	}
@@ -126,40 +124,6 @@ func (s *solo) closeIdle() {
 		c.CloseIdleConnections()
 	}
 }
-
-// post makes a request of a wrap; the trace is nil where it is not asked for.
-func post(ctx context.Context, client *http.Client, path string, input []byte, traced bool) (body []byte, trace json.RawMessage, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://wrap"+path, bytes.NewReader(input))
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if traced {
-		req.Header.Set(headerTrace, "1")
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	if body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer)); err != nil {
-		return nil, nil, err
-	}
-	if res.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("a request was answered with status %d: %.300s", res.StatusCode, body)
-	}
-	if !traced {
-		return body, nil, nil
-	}
-	trace = json.RawMessage(res.Header.Get(headerTrace))
-	if !json.Valid(trace) {
-		return nil, nil, fmt.Errorf("a request's trace is no JSON: %.300s", trace)
-	}
-	return body, trace, nil
-}
-
-// headerTrace asks a wrap for the spans of a request: see wrap.Span.
-const headerTrace = "Chiron-Trace"
 
 // refit gives a profile the times that its functions took alone in a batch. What
 // a tracer found (which periods, in which order and proportion) stays.

@@ -20,6 +20,6 @@ an idle machine is asked for.`,
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // Args never lets it come here
 	}
-	cmd.AddCommand(newBenchAccuracy(a), newBenchPath(a))
+	cmd.AddCommand(newBenchAccuracy(a), newBenchPath(a), newBenchSearch(a))
 	return cmd
 }

@@ -13,7 +13,8 @@ import (
 
 func newPlan(a *app) *cobra.Command {
 	var f planFlags
-	var withReasons bool
+	var withReasons, frontier bool
+	var picture string
 	cmd := &cobra.Command{
 		Use:   "plan DIR",
 		Short: "Search the plan that meets the SLO on the fewest CPUs; write plan.json",
@@ -21,7 +22,7 @@ func newPlan(a *app) *cobra.Command {
 meets its latency objective with the fewest CPUs, and writes DIR/plan.json. What is
 not measured yet is measured first. The exit code is 1 where no plan meets the
 objective; the best one found is written nevertheless.`,
-		Example: "  chiron plan examples/finra-5 --slo 120ms --explain\n  chiron plan examples/finra-5 --model faastlane",
+		Example: "  chiron plan examples/finra-5 --slo 120ms --explain\n  chiron plan examples/finra-5 --frontier\n  chiron plan examples/finra-5 --model faastlane",
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := f.prepare(a, cmd)
@@ -31,10 +32,15 @@ objective; the best one found is written nevertheless.`,
 			if o.Project, err = loadProject(args[0]); err != nil {
 				return err
 			}
-			o.Explain = withReasons
+			o.Explain, o.Frontier = withReasons, frontier || picture != ""
 			prepared, err := a.needsPlan(cmd.Context(), o)
 			if err != nil {
 				return err
+			}
+			if picture != "" {
+				if err := drawFrontier(picture, prepared.Planned); err != nil {
+					return err
+				}
 			}
 			r := reportPlan(prepared)
 			if withReasons {
@@ -48,6 +54,8 @@ objective; the best one found is written nevertheless.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.prices, "prices", "", "`table` of prices: "+strings.Join(prices.Names(), ", ")+" or a file; default: the project's")
+	cmd.Flags().BoolVar(&frontier, "frontier", false, "list the plans that no other beats (CPUs, memory, money, latency)")
+	cmd.Flags().StringVar(&picture, "plot", "", "draw them into this `file` (SVG)")
 	cmd.Flags().BoolVar(&withReasons, "explain", false, "say why this plan, and what the next best would cost")
 	return cmd
 }

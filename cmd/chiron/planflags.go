@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type planFlags struct {
 	tracer      string
 	fresh       bool
 	prices      string
+	objective   string
+	cpus        int
+	exact       bool
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -32,10 +36,14 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.slo, "slo", 0, "`latency` to meet, such as 120ms, instead of the project's")
 	flags.Float64Var(&f.percentile, "percentile", workflow.DefaultPercentile, "`percentile` that --slo is meant at; 0: the mean")
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
+	flags.StringVar(&f.objective, "objective", string(pgp.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
+	flags.IntVar(&f.cpus, "cpus", 0, "most CPUs that the plan may need; default: all of this machine's")
+	flags.BoolVar(&f.exact, "exact", false, fmt.Sprintf("look at every way to divide the functions (at most %d at a time)", pgp.MaxExact))
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
 	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")
 	flags.StringVar(&f.tracer, "tracer", "", "ebpf, perf, strace or portable; default: the best that works here")
 	flags.BoolVar(&f.fresh, "fresh", false, "measure the functions again even where nothing has changed")
+	_ = cmd.RegisterFlagCompletionFunc("objective", cobra.FixedCompletions(objectives(), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(modelNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -47,10 +55,15 @@ func modelNames() []string {
 	return names
 }
 
+func objectives() []string {
+	return []string{string(pgp.FewestCPUs), string(pgp.LowestLatency), string(pgp.LowestMoney)}
+}
+
 // prepare checks the flags.
 func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
 	o := pipeline.PrepareOptions{
 		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh, Prices: f.prices,
+		Objective: pgp.Objective(f.objective), Budget: f.cpus, Exact: f.exact,
 		SLO: workflow.SLO{Latency: f.slo, Percentile: f.percentile},
 	}
 	switch {
@@ -60,6 +73,10 @@ func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions
 		return o, usagef("--percentile %v: give a number from 0 (the mean) to under 100", f.percentile)
 	case cmd.Flags().Changed("percentile") && f.slo == 0:
 		return o, usagef("--percentile says nothing without --slo")
+	case !slices.Contains(objectives(), f.objective):
+		return o, usagef("--objective %q is none: choose one of %s", f.objective, strings.Join(objectives(), ", "))
+	case f.cpus < 0 || f.cpus == 0 && cmd.Flags().Changed("cpus"):
+		return o, usagef("--cpus %d: a plan needs at least one", f.cpus)
 	case f.runs != 0 && f.runs < profiler.MinRuns:
 		return o, usagef("--runs %d: at least %d are needed to tell how a function varies", f.runs, profiler.MinRuns)
 	case f.model != "" && !slices.Contains(modelNames(), f.model):

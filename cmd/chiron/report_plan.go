@@ -22,6 +22,8 @@ type planReport struct {
 	PlanningMS  pipeline.Millis      `json:"planning_ms"`
 	Calibration *predict.Calibration `json:"calibration"`
 	Money       moneyReport          `json:"money"`
+	// Frontier with --frontier.
+	Frontier []pointReport `json:"frontier,omitempty"`
 	// Explanation with --explain.
 	Explanation *explanation `json:"explanation,omitempty"`
 }
@@ -78,6 +80,12 @@ func reportPlan(p *pipeline.Prepared) planReport {
 	if t := made.Prices; t != nil {
 		r.Money = moneyReport{made.Money, t.Name, t.AsOf, t.Source}
 	}
+	for i := range made.Frontier {
+		pt := &made.Frontier[i]
+		r.Frontier = append(r.Frontier, pointReport{
+			pt.CPUs, pt.Memory, pt.Money, pipeline.Millis(pt.Latency), pt.Meets, pt.Plan,
+		})
+	}
 	return r
 }
 
@@ -112,6 +120,7 @@ func textPlan(p *pipeline.Prepared, explain bool, file string) func(io.Writer, s
 	return func(w io.Writer, s style) {
 		printPlan(w, s, p.Planned)
 		printConstants(w, s, p.Calibrated)
+		printFrontier(w, s, p.Planned)
 		if explain {
 			printExplanation(w, s, p.Planned)
 		}

@@ -10,29 +10,39 @@ import (
 )
 
 // alternatives are the plans that a reader of the answer asks about next.
-func (s *search) alternatives(ctx context.Context, r *Result) error {
+func (s *search) alternatives(ctx context.Context, r *Result, known map[int]*attempt) error {
+	predictor, err := s.newPredictor()
+	if err != nil {
+		return err
+	}
 	add := func(name string, p *plan.Plan) error {
-		s.evaluations++
-		latency, err := s.predictor.Latency(p)
+		r.Evaluations++
+		latency, err := predictor.Latency(p)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		r.Alternatives = append(r.Alternatives, Alternative{
 			Name: name, Plan: p, Latency: latency, CPUs: p.CPUs(),
-			Memory: p.MemoryEstimate(s.Profile), Meets: s.meets(latency),
+			Memory: p.MemoryEstimate(s.Profile), Meets: s.SLO == 0 || latency <= r.Target,
 		})
 		return nil
 	}
 	chosen := r.Plan.CPUs()
 	for _, cpus := range []int{chosen - 1, chosen + 1} {
-		c, err := s.fastest(ctx, cpus-len(s.apart))
-		if err != nil {
-			return err
-		}
-		if c == nil || c.plan.CPUs() == chosen {
+		if cpus < s.least || cpus > s.last {
 			continue
 		}
-		if err := add(fewerOrMore(c.plan.CPUs()-chosen), c.plan); err != nil {
+		a := known[cpus]
+		if a == nil || a.best == nil {
+			if a, err = s.try(ctx, cpus, asFastAsCanBe); err != nil {
+				return err
+			}
+			r.Evaluations += a.evaluations
+		}
+		if a.best == nil || a.best.plan.CPUs() == chosen {
+			continue
+		}
+		if err := add(fewerOrMore(a.best.plan.CPUs()-chosen), a.best.plan); err != nil {
 			return err
 		}
 	}
@@ -50,28 +60,6 @@ func (s *search) alternatives(ctx context.Context, r *Result) error {
 		}
 	}
 	return nil
-}
-
-// fastest is the fastest plan with so many CPUs, or nil where there can be none.
-func (s *search) fastest(ctx context.Context, cpus int) (*candidate, error) {
-	if cpus < 1 || cpus > s.last {
-		return nil, nil
-	}
-	if c := s.tried[cpus]; c != nil {
-		return c, nil
-	}
-	var best *candidate
-	for _, sh := range s.shapes(cpus) {
-		if !sh.pinned() {
-			continue
-		}
-		c, err := s.partition(ctx, sh)
-		if err != nil {
-			return nil, err
-		}
-		best = faster(best, c)
-	}
-	return best, nil
 }
 
 // fewerOrMore names an alternative by how many CPUs more it needs.

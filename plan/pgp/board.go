@@ -9,24 +9,32 @@ import (
 	"github.com/chiron-faas/chiron/plan"
 )
 
-// board is one stage's tasks in the processes of a shape while Kernighan-Lin
-// moves them.
+// board is one stage's tasks in the processes of a shape while they are moved.
 type board struct {
-	s  *search
+	w  *worker
 	st *stage
-	sh shape
-	// sets of tasks by process, each in the order of the definition.
+	sh *shape
+	// sets of tasks by process, each in the order of their start.
 	sets  [][]int
 	score score
+	// floor is what the stage takes at least in this shape.
+	floor time.Duration
+	// taken are the tasks that the processes have of other stages, where a limit
+	// of memory makes that matter.
+	taken [][]string
 
 	// composed says that every process has a CPU of its own and no branch has
-	// more than a task: then processes do not touch each other, and ends holds
-	// when each of them, and after them each group apart, ends by itself.
+	// more than a task: then processes do not touch each other. ends says when
+	// each would end alone in wrap 1, busy how long it computes, offsets how much
+	// later it ends here.
 	composed bool
 	ends     []time.Duration
+	busy     []time.Duration
+	used     []bool
+	offsets  []time.Duration
 
-	// For stages that are predicted whole: the plan, and how many predictions
-	// may still be asked for.
+	// For stages that are predicted whole: the plan, and how many predictions may
+	// still be asked for.
 	plan *plan.Plan
 	left int
 	memo map[string]time.Duration
@@ -46,73 +54,129 @@ func (a score) better(b score) bool {
 // hopeless is worse than any score.
 var hopeless = score{latency: math.MaxInt64, last: math.MaxInt}
 
-// Bounds on predictions of a whole stage, for one board: a stage of 100 tasks
-// takes about a millisecond. On random nested workflows ten times as many make
-// plans 0.1 % faster.
+// Bounds on predictions of a whole stage, for one board, and on the tasks in all
+// of them: a stage of 100 tasks takes 0.1 ms. On random nested workflows ten
+// times as many make plans 0.1 % faster.
 const (
 	wholePredictions  = 300
 	sharedPredictions = 60
+	wholeTasks        = 6000
+	sharedTasks       = 300
 )
 
-// maxEnds bounds what a stage remembers of its processes.
-const maxEnds = 1 << 18
-
-func (s *search) newBoard(st *stage, sh shape, sets [][]int) (*board, error) {
-	b := &board{s: s, st: st, sh: sh, sets: sets}
-	cpus := sh.cpus + len(s.apart)
-	b.composed = st.flat && sh.pinned() && (s.CPUs == 0 || cpus <= s.CPUs)
-	if b.composed {
-		b.ends = make([]time.Duration, len(sets)+len(st.apart))
-		for j := range sets {
-			if err := b.end(j, sets[j], &b.ends[j]); err != nil {
-				return nil, err
-			}
-		}
-		for g, group := range st.apart {
-			if err := b.end(0, group, &b.ends[len(sets)+g]); err != nil {
-				return nil, err
-			}
-		}
-		b.score = b.compose(sets)
-		return b, nil
+func (w *worker) newBoard(st *stage, sh *shape, taken [][]string, sets [][]int) (*board, error) {
+	b := &board{w: w, st: st, sh: sh, sets: sets, taken: taken, floor: st.floor(sh, w.s.composition.begins(sh, st))}
+	for _, set := range sets {
+		st.inOrder(set)
 	}
-	b.left, b.memo = sharedPredictions, make(map[string]time.Duration)
+	b.composed = w.s.composes(st, sh)
+	if b.composed {
+		b.ends, b.busy = make([]time.Duration, len(sets)), make([]time.Duration, len(sets))
+		b.used, b.offsets = make([]bool, len(sets)), make([]time.Duration, len(sets))
+		return b, b.reset(sets)
+	}
+	b.memo = make(map[string]time.Duration)
 	switch {
-	case s.Literal:
+	case w.s.Method != Production:
 		b.left = math.MaxInt
 	case sh.pinned():
-		b.left = wholePredictions
+		b.left = min(wholePredictions, max(8, wholeTasks/len(st.names)))
+	default:
+		b.left = min(sharedPredictions, max(4, sharedTasks/len(st.names)))
 	}
-	names := make([][]string, sh.processes)
-	b.plan = s.build(sh, names)
+	b.plan = w.s.plan(filled{sh, make([][]string, len(sh.slots))})
 	var err error
 	b.score, err = b.whole(sets)
 	return b, err
 }
 
-// try scores the board as if processes x and y had these sets. What would be
-// worse than limit may come back as hopeless.
+// composes says whether a stage is put together from its processes.
+func (s *search) composes(st *stage, sh *shape) bool {
+	return st.flat && sh.pinned() && (s.CPUs == 0 || sh.cpus() <= s.CPUs)
+}
+
+// reset gives all processes of a composed board these sets.
+func (b *board) reset(sets [][]int) error {
+	b.sets = sets
+	for j, set := range sets {
+		var err error
+		if b.ends[j], err = b.w.end(b.st, b.sh.slots[j].mode, set); err != nil {
+			return err
+		}
+		b.busy[j], b.used[j] = b.st.cpu(set), len(set) > 0
+	}
+	b.w.s.composition.offsets(b.sh, b.used, b.offsets)
+	b.score = compose(b.ends, b.used, b.offsets)
+	return nil
+}
+
+// compose is the score of processes that end so much later than alone.
+func compose(ends []time.Duration, used []bool, offsets []time.Duration) score {
+	out := score{}
+	for j, end := range ends {
+		if !used[j] {
+			continue
+		}
+		switch end += offsets[j]; {
+		case end > out.latency:
+			out = score{end, 1}
+		case end == out.latency:
+			out.last++
+		}
+	}
+	return out
+}
+
+// may says whether a process may have a task: its wrap is of the task's group,
+// and of those that must share a wrap.
+func (b *board) may(task, process int) bool {
+	sl := &b.sh.slots[process]
+	return sl.group == b.st.groupOf[task] && (sl.first || len(b.w.s.together) == 0 || !b.w.s.together[b.st.names[task]])
+}
+
+// fits says whether a process may have these tasks beside those of other stages:
+// alone in a wrap it would keep to the limit of memory.
+func (b *board) fits(process int, set []int) bool {
+	limit := b.w.s.limits.Memory
+	if limit <= 0 || len(set) == 0 {
+		return true
+	}
+	tasks := append(slices.Clone(b.taken[process]), b.st.named(set)...)
+	w := plan.Wrap{Processes: []plan.Process{{Tasks: tasks}}}
+	return w.MemoryEstimate(b.w.s.Profile) <= limit
+}
+
+// try scores a board as if processes x and y had these sets. What would be worse
+// than limit may come back as hopeless.
 func (b *board) try(x, y int, forX, forY []int, limit score) (score, error) {
-	sets, ends := b.sets, b.ends
-	oldX, oldY := sets[x], sets[y]
+	if !b.fits(x, forX) || !b.fits(y, forY) {
+		return hopeless, nil
+	}
 	if !b.composed {
-		sets[x], sets[y] = forX, forY
-		got, err := b.whole(sets)
-		sets[x], sets[y] = oldX, oldY
+		oldX, oldY := b.sets[x], b.sets[y]
+		b.sets[x], b.sets[y] = forX, forY
+		got, err := b.whole(b.sets)
+		b.sets[x], b.sets[y] = oldX, oldY
 		return got, err
 	}
-	var endX, endY time.Duration
-	if err := b.end(x, forX, &endX); err != nil || endX > limit.latency {
-		return hopeless, err
+	oldEndX, oldEndY, usedX, usedY := b.ends[x], b.ends[y], b.used[x], b.used[y]
+	b.used[x], b.used[y] = len(forX) > 0, len(forY) > 0
+	changed := b.used[x] != usedX || b.used[y] != usedY
+	if changed {
+		b.w.s.composition.offsets(b.sh, b.used, b.offsets)
 	}
-	if err := b.end(y, forY, &endY); err != nil || endY > limit.latency {
-		return hopeless, err
+	got := hopeless
+	var err error
+	if b.ends[x], err = b.w.end(b.st, b.sh.slots[x].mode, forX); err == nil && b.ends[x]+b.offsets[x] <= limit.latency {
+		if b.ends[y], err = b.w.end(b.st, b.sh.slots[y].mode, forY); err == nil && b.ends[y]+b.offsets[y] <= limit.latency {
+			got = compose(b.ends, b.used, b.offsets)
+		}
 	}
-	oldEndX, oldEndY := ends[x], ends[y]
-	sets[x], sets[y], ends[x], ends[y] = forX, forY, endX, endY
-	got := b.compose(sets)
-	sets[x], sets[y], ends[x], ends[y] = oldX, oldY, oldEndX, oldEndY
-	return got, nil
+	b.ends[x], b.ends[y], b.used[x], b.used[y] = oldEndX, oldEndY, usedX, usedY
+	if changed {
+		b.w.s.composition.offsets(b.sh, b.used, b.offsets)
+	}
+	return got, err
 }
 
 // put gives processes x and y these sets, which try has scored.
@@ -121,105 +185,25 @@ func (b *board) put(x, y int, forX, forY []int, is score) error {
 	if !b.composed {
 		return nil
 	}
-	if err := b.end(x, forX, &b.ends[x]); err != nil {
-		return err
+	for _, j := range []int{x, y} {
+		var err error
+		if b.ends[j], err = b.w.end(b.st, b.sh.slots[j].mode, b.sets[j]); err != nil {
+			return err
+		}
+		b.busy[j], b.used[j] = b.st.cpu(b.sets[j]), len(b.sets[j]) > 0
 	}
-	return b.end(y, forY, &b.ends[y])
+	b.w.s.composition.offsets(b.sh, b.used, b.offsets)
+	return nil
 }
 
-// begin is how late a process begins at the least, and 0 for one without tasks,
-// which is not forked.
-func (b *board) begin(process int) time.Duration {
-	if b.sh.modeOf(process) == plan.Fork && len(b.sets[process]) > 1 {
-		return b.s.Calibration.Startup
-	}
-	return 0
-}
-
-// cpu is the time that a process computes: on one CPU it ends no sooner.
-func (b *board) cpu(set []int) time.Duration {
+// cpu is the time that a process with these tasks computes: on one CPU it ends
+// no sooner.
+func (st *stage) cpu(set []int) time.Duration {
 	var sum time.Duration
 	for _, t := range set {
-		sum += b.st.work[t].cpu
+		sum += st.work[t].cpu
 	}
 	return sum
-}
-
-// end says when a process with these tasks ends if it is alone in wrap 1.
-func (b *board) end(process int, set []int, to *time.Duration) error {
-	*to = 0
-	if len(set) == 0 {
-		return nil
-	}
-	mode := b.sh.modeOf(process)
-	key := make([]byte, 0, 1+2*len(set))
-	key = append(key, mode[0])
-	for _, t := range set {
-		key = binary.LittleEndian.AppendUint16(key, b.st.kinds[t])
-	}
-	if known, ok := b.st.ends[string(key)]; ok {
-		*to = known
-		return nil
-	}
-	b.s.evaluations++
-	var err error
-	*to, err = b.s.predictor.PartLatency(b.st.index, &plan.Plan{Wraps: []plan.Wrap{{
-		CPUs: 1, Processes: []plan.Process{{Mode: mode, Tasks: b.st.named(set)}},
-	}}})
-	if len(b.st.ends) >= maxEnds {
-		clear(b.st.ends)
-	}
-	b.st.ends[string(key)] = *to
-	return err
-}
-
-// compose puts a stage together from its processes' ends: equations 2 to 4.
-func (b *board) compose(sets [][]int) score {
-	c := b.s.Calibration
-	out := score{}
-	later := func(end time.Duration) {
-		switch {
-		case end > out.latency:
-			out = score{end, 1}
-		case end == out.latency:
-			out.last++
-		}
-	}
-	j, called := 0, time.Duration(0)
-	for w, size := range b.sh.sizes {
-		used, forked := time.Duration(0), time.Duration(0)
-		for i := j; i < j+size; i++ {
-			if len(sets[i]) > 0 {
-				used++
-			}
-		}
-		var around time.Duration // the wrap's own work and the call's
-		if used > 0 {
-			around = (used - 1) * c.IPC
-			if w > 0 {
-				called++
-				around += called*c.INV + c.RPC
-			}
-		}
-		for range size {
-			if len(sets[j]) > 0 {
-				end := b.ends[j] + around
-				if b.sh.modeOf(j) == plan.Fork {
-					end += forked * c.Block
-					forked++
-				}
-				later(end)
-			}
-			j++
-		}
-	}
-	for g, group := range b.st.apart {
-		if len(group) > 0 {
-			called++
-			later(b.ends[j+g] + called*c.INV + c.RPC)
-		}
-	}
-	return out
 }
 
 // whole predicts the stage, unless it has been asked often enough.
@@ -238,15 +222,15 @@ func (b *board) whole(sets [][]int) (score, error) {
 		return hopeless, nil
 	}
 	b.left--
-	b.s.evaluations++
+	b.w.evaluations++
 	j := 0
-	for w := range len(b.sh.sizes) {
+	for w := range b.plan.Wraps {
 		for i := range b.plan.Wraps[w].Processes {
 			b.plan.Wraps[w].Processes[i].Tasks = b.st.named(sets[j])
 			j++
 		}
 	}
-	latency, err := b.s.predictor.StageLatency(b.st.index, b.plan)
+	latency, err := b.w.predictor.StageLatency(b.st.index, b.plan)
 	if err != nil {
 		return hopeless, err
 	}
@@ -254,27 +238,5 @@ func (b *board) whole(sets [][]int) (score, error) {
 	return score{latency: latency}, nil
 }
 
-func (st *stage) named(set []int) []string {
-	names := make([]string, len(set))
-	for i, t := range set {
-		names[i] = st.names[t]
-	}
-	return names
-}
-
-// exchanged returns set without one task and with another; -1: none.
-func exchanged(set []int, out, in int) []int {
-	kept := make([]int, 0, len(set)+1)
-	for _, t := range set {
-		if in >= 0 && in < t {
-			kept, in = append(kept, in), -1
-		}
-		if t != out {
-			kept = append(kept, t)
-		}
-	}
-	if in >= 0 {
-		kept = append(kept, in)
-	}
-	return slices.Clip(kept)
-}
+// snapshot of the sets.
+func (b *board) snapshot() [][]int { return slices.Clone(b.sets) }

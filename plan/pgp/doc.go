@@ -8,14 +8,10 @@
 //
 // # Where the paper leaves room
 //
-// Process 0 of wrap 1 is resident (pool), so that tasks in series and the first
-// share of a stage cost no fork; the other processes are forked for the request
-// (fork) as in the paper, and only where that does not meet the objective at the
-// same n resident too, which costs memory between requests but no CPU. Wrap 1
-// gets as many processes as are forked in the time that calling another wrap
-// takes, T_RPC/T_Block; the others begin in a wrap each. Functions that may not
-// share a wrap with the largest group that may (plan.Conflicts) get wraps of
-// their own, with one resident process each.
+// The first process of each wrap is resident (pool), so that tasks in series and
+// the first share of a stage cost no fork; the other processes are forked for the
+// request (fork) as in the paper, and only where that does not meet the objective
+// at the same n resident too, which costs memory between requests but no CPU.
 //
 // # CPUs
 //
@@ -34,17 +30,42 @@
 //
 // # What goes beyond Algorithm 2
 //
-// Problem.Literal turns this off, for comparison. Kernighan-Lin also moves a task
-// without one in return (Kernighan and Lin's own extension to sets of unequal
-// size, 1970, section 2.6: an empty place is an element), so that one long task
-// can stand alone. A second start deals the longest tasks first to the process
-// that ends first: with as many processes as rules, dealing in turn puts all
-// tasks of a rule together and no single exchange leads out of that. Counts of
-// CPUs that cannot meet the objective, because the work alone takes longer on
-// them, are skipped. Only pairs with the process that ends last are tried: no
-// other pair can end the stage sooner. And where every process has a CPU of its
-// own, only the processes that an exchange touches are predicted anew and the
-// stage is put together by equations 2 to 4 (board.compose).
+// The paper's own search is Problem.Method Algorithm2 (algorithm2.go), the
+// readable reference. The production search shares the outer loop with it and
+// differs within:
+//
+//   - Where every process has a CPU of its own and every branch is one task,
+//     processes do not touch each other: only those that a move changes are
+//     predicted anew, alone, and remembered; the stage is put together by
+//     equations 2 to 4 (composition.go). What the composition leaves out, the CPU
+//     time that processes which end take from the next stage and that busy CPUs
+//     take from each other, is made up for by aiming lower (worker.partition).
+//   - Tasks of one profile are of one kind: a process is known by how many it has
+//     of each, in the order of their starts, the longest first (stage.go).
+//   - It begins with the longest tasks dealt out first, takes moves and exchanges
+//     that relieve the process that ends last, most promising first (move.go), then
+//     leaves local optima by tabu search and by random kicks with a fixed seed
+//     (improve.go). Stages of few tasks are also divided between pairs of processes
+//     in every way.
+//   - How many wraps there are and how large is chosen by estimates, and again when
+//     the processes are known (shape.go, reshape.go).
+//   - Bounds leave out what cannot meet the target: counts of CPUs, layouts
+//     (search.atLeast, stage.floor), moves.
+//   - Counts of CPUs are tried beside each other on several CPUs (parallel.go); the
+//     result is that of trying one after the other.
+//
+// Functions in conflict make groups; each has wraps of its own and gets CPUs by
+// its work. Tasks that are to be together stay in the first wrap of their group.
+//
+// Exact (exact.go) finds the best of all partitions of stages of up to ten tasks;
+// TestOptimal holds the production search against it.
+//
+// # Percentiles
+//
+// Predictions are of means. Where the SLO is meant at a percentile
+// (Problem.AtPercentile), the search asks for that of the plan that it would
+// choose, and goes on with a target as much tighter as the percentile was over the
+// SLO, until one meets it.
 //
 // It stands rightmost of the plan's way before bundle; it measures nothing.
 package pgp

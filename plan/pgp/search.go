@@ -2,211 +2,233 @@ package pgp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
-	"github.com/chiron-faas/chiron/predict"
 )
 
-// predictor is what the search asks: a *predict.Predictor.
-type predictor interface {
-	Predict(*plan.Plan) (*predict.Prediction, error)
-	Latency(*plan.Plan) (time.Duration, error)
-	// StageLatency and PartLatency predict one stage, by index; the latter as if
-	// tasks that the plan does not place did not exist.
-	StageLatency(int, *plan.Plan) (time.Duration, error)
-	PartLatency(int, *plan.Plan) (time.Duration, error)
-}
-
 // Search finds a plan. It is deterministic. It fails where the workflow has no
-// task, the profile lacks one, or ctx ends; an SLO that no plan meets is no
-// failure but Result.Met.
+// task, the profile lacks one, no plan keeps the limits, or ctx ends; an SLO that
+// no plan meets is no failure but Result.Met.
 func Search(ctx context.Context, p Problem) (*Result, error) {
 	s, err := newSearch(p)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{SLO: p.SLO}
-	best, err := s.find(ctx, r)
+	return s.search(ctx)
+}
+
+func (s *search) search(ctx context.Context) (*Result, error) {
+	if s.Method == Exact {
+		for i := range s.stages {
+			if n := len(s.stages[i].names); n > MaxExact {
+				return nil, fmt.Errorf("a stage has %d tasks: the exact search takes at most %d; leave it out", n, MaxExact)
+			}
+		}
+	}
+	r := &Result{SLO: s.SLO, Target: s.SLO}
+	known := make(map[int]*attempt)
+	best, err := s.find(ctx, r, known)
 	if err != nil {
 		return nil, err
 	}
-	if r.Met {
-		if best, err = s.pack(best); err != nil {
-			return nil, err
-		}
+	if best == nil {
+		return nil, s.none()
 	}
 	r.Plan = best.plan
-	if err := plan.Check(r.Plan, p.Definition, p.Functions, p.Rules); err != nil {
+	if err := plan.Check(r.Plan, s.Definition, s.Functions, s.Rules); err != nil {
 		return nil, fmt.Errorf("the search made a plan that cannot be (this is a bug): %w", err)
 	}
-	if r.Prediction, err = s.predictor.Predict(r.Plan); err != nil {
+	predictor, err := s.newPredictor()
+	if err != nil {
 		return nil, err
 	}
-	if err := s.alternatives(ctx, r); err != nil {
+	if r.Prediction, err = predictor.Predict(r.Plan); err != nil {
 		return nil, err
 	}
-	r.Evaluations = s.evaluations
+	r.Evaluations++
+	if s.Alternatives {
+		return r, s.alternatives(ctx, r, known)
+	}
 	return r, nil
 }
 
-// candidate is a plan with its predicted latency.
-type candidate struct {
-	plan    *plan.Plan
-	shape   shape
-	sets    [][]string // tasks by process, without those that stand apart
-	latency time.Duration
+// none says why there is no plan at all.
+func (s *search) none() error {
+	w, err := s.newWorker()
+	if err != nil {
+		return err
+	}
+	// The roomiest of all: each task in a process, each process in a wrap.
+	sizes := func(n int) []int { return even(n, n) }
+	of := s.deal(s.last)
+	sh := s.divided(of, plan.Pool, sizes)
+	sets := make([][]string, len(sh.slots))
+	for i := range s.stages {
+		for j, set := range w.longestFirst(&s.stages[i], sh, sets) {
+			sets[j] = append(sets[j], s.stages[i].named(set)...)
+		}
+	}
+	f := filled{sh, sets}.without()
+	if err := s.allowed(s.plan(f)); err != nil {
+		return fmt.Errorf("no plan keeps the project's limits: %w", err)
+	}
+	return errors.New("no plan that was tried keeps the project's limits: allow more wraps, CPUs or memory")
 }
 
-// find is the outer loop (lines 3 to 13): more and more CPUs until a plan meets
-// the SLO. Where none does, it returns the fastest.
-func (s *search) find(ctx context.Context, r *Result) (*candidate, error) {
-	var best *candidate
-	for cpus := 1; cpus <= s.last; cpus++ {
-		if bound := s.atLeast(cpus); !s.meets(bound) && !s.Literal {
-			r.Skipped = append(r.Skipped, Skipped{CPUs: cpus + len(s.apart), AtLeast: bound})
-			continue
+// find finds the best plan by the objective. Where nothing meets the SLO, it
+// returns the fastest; nil where no plan can be.
+func (s *search) find(ctx context.Context, r *Result, known map[int]*attempt) (*candidate, error) {
+	switch s.Objective {
+	case FewestCPUs, "":
+		return s.fewestCPUs(ctx, r, known)
+	case LowestLatency, LowestMoney:
+		return s.lowest(ctx, r, known)
+	}
+	return nil, fmt.Errorf("the search has no objective %q", s.Objective)
+}
+
+// maxTightened is how often the target is lowered for a percentile.
+const maxTightened = 6
+
+// fewestCPUs is the outer loop (lines 3 to 13): more and more CPUs until a plan
+// meets the SLO. Where that is meant at a percentile, a plan that meets it on
+// average only makes the search go on with as much a tighter target.
+func (s *search) fewestCPUs(ctx context.Context, r *Result, known map[int]*attempt) (*candidate, error) {
+	first := s.least
+	for range maxTightened {
+		target := r.Target
+		if target == 0 { // anything will do
+			target = hopeless.latency
 		}
-		found, err := s.try(ctx, r, cpus)
+		a, err := s.first(ctx, r, first, target, known)
 		if err != nil {
 			return nil, err
 		}
-		if found != nil && s.meets(found.latency) {
-			r.Met = true
-			return found, nil
-		}
-		best = faster(best, found)
-	}
-	// Nothing meets it. What was skipped may still be the fastest: the most CPUs
-	// most likely, few processes where forks are dear.
-	for cpus := s.last; cpus >= 1; cpus /= 2 {
-		if s.tried[cpus] != nil || best != nil && s.atLeast(cpus) >= best.latency {
-			continue
-		}
-		found, err := s.try(ctx, r, cpus)
-		if err != nil {
-			return nil, err
-		}
-		best = faster(best, found)
-	}
-	return best, nil
-}
-
-// faster is the faster of two candidates, of which one may be nil; a on a tie.
-func faster(a, b *candidate) *candidate {
-	if a == nil || b != nil && b.latency < a.latency {
-		return b
-	}
-	return a
-}
-
-func (s *search) meets(latency time.Duration) bool { return s.SLO == 0 || latency <= s.SLO }
-
-// try finds the best plan with so many CPUs: the first layout that meets the
-// SLO, or the fastest.
-func (s *search) try(ctx context.Context, r *Result, cpus int) (*candidate, error) {
-	for _, sh := range s.shapes(cpus) {
-		c, err := s.partition(ctx, sh)
-		if err != nil {
-			return nil, err
-		}
-		r.Steps = append(r.Steps, s.step(c))
-		s.tried[cpus] = faster(s.tried[cpus], c)
-		if s.meets(c.latency) {
-			return c, nil
-		}
-	}
-	return s.tried[cpus], nil
-}
-
-func (s *search) step(c *candidate) Step {
-	st := Step{
-		Processes: len(c.sets), Mode: c.shape.mode, Wraps: len(c.plan.Wraps), CPUs: c.plan.CPUs(), Shared: !c.shape.pinned(),
-		Memory: c.plan.MemoryEstimate(s.Profile), Latency: c.latency, Meets: s.meets(c.latency),
-	}
-	if !st.Meets {
-		st.Why = fmt.Sprintf("%.2f ms too slow", ms(c.latency-s.SLO))
-	}
-	return st
-}
-
-// partition is lines 5 to 11: the tasks dealt out, then Kernighan-Lin, stage by
-// stage. Where the first way of dealing does not lead to the SLO, the second is
-// tried for every stage.
-func (s *search) partition(ctx context.Context, sh shape) (*candidate, error) {
-	deals := []func(*stage, shape) [][]int{s.longestFirst, s.inTurn}
-	if s.Literal {
-		deals = deals[1:]
-	}
-	boards := make([]*board, len(s.stages))
-	var best *candidate
-	for round, deal := range deals {
-		for i := range s.stages {
-			b, err := s.newBoard(&s.stages[i], sh, deal(&s.stages[i], sh))
-			if err != nil {
-				return nil, err
-			}
-			if err := b.improve(ctx); err != nil {
-				return nil, err
-			}
-			if round == 0 || b.score.better(boards[i].score) {
-				boards[i] = b
-			}
-		}
-		sets := make([][]string, sh.processes)
-		for _, b := range boards {
-			for j, set := range b.sets {
-				for _, t := range set {
-					sets[j] = append(sets[j], b.st.names[t])
-				}
-			}
-		}
-		c, err := s.candidate(sh, sets)
-		if err != nil {
-			return nil, err
-		}
-		best = faster(best, c)
-		if s.meets(best.latency) || sh.processes == 1 {
+		if a == nil {
 			break
 		}
+		best, err := s.finished(ctx, r, a, target)
+		if err != nil {
+			return nil, err
+		}
+		if r.Met, err = s.meets(r, best); err != nil {
+			return nil, err
+		}
+		if r.Met {
+			return best, nil
+		}
+		first = a.cpus
+		// As much under the SLO as the percentile is over it; the next plan has
+		// another spread, so at least a little.
+		tighter := time.Duration(float64(best.latency) / float64(r.AtPercentile) * float64(s.SLO))
+		r.Target = min(tighter, best.latency-1, r.Target-r.Target/500)
 	}
-	return best, nil
+	return s.fastest(ctx, r, known)
 }
 
-// candidate makes the plan of a partition and predicts it.
-func (s *search) candidate(sh shape, sets [][]string) (*candidate, error) {
-	sh, sets = sh.without(sets)
-	p := s.build(sh, sets)
-	s.evaluations++
-	latency, err := s.predictor.Latency(p)
+// meets says whether a candidate meets the SLO, at its percentile.
+func (s *search) meets(r *Result, c *candidate) (bool, error) {
+	r.AtPercentile = 0
+	if s.SLO == 0 {
+		return true, nil
+	}
+	if s.AtPercentile == nil {
+		return c.latency <= s.SLO, nil
+	}
+	if c.latency > s.SLO {
+		return false, nil // nor does a slower one at a percentile over the mean
+	}
+	var err error
+	r.Evaluations++
+	r.AtPercentile, err = s.AtPercentile(c.plan)
+	return r.AtPercentile <= s.SLO, err
+}
+
+// first attempt, by CPUs, that meets the target; nil where none does.
+func (s *search) first(ctx context.Context, r *Result, from int, target time.Duration, known map[int]*attempt) (*attempt, error) {
+	var counts []int
+	for cpus := from; cpus <= s.last; cpus++ {
+		if bound := s.atLeast(cpus); bound > target && s.Method != Algorithm2 {
+			r.skip(cpus, bound)
+			continue
+		}
+		counts = append(counts, cpus)
+	}
+	attempts, err := s.each(ctx, counts, target, func(a *attempt) bool { return a.best != nil && a.best.latency <= target })
 	if err != nil {
 		return nil, err
 	}
-	return &candidate{plan: p, shape: sh, sets: sets, latency: latency}, nil
+	for _, a := range attempts {
+		r.note(s, a, target, known)
+	}
+	if n := len(attempts); n > 0 && attempts[n-1].best != nil && attempts[n-1].best.latency <= target {
+		return attempts[n-1], nil
+	}
+	return nil, nil
 }
 
-// pack puts the processes into as few wraps as the SLO allows (lines 13 to 16).
-func (s *search) pack(c *candidate) (*candidate, error) {
-	for n := 1; n < len(c.shape.sizes); n++ {
-		sh := c.shape
-		sh.sizes = even(sh.processes, n)
-		packed, err := s.candidate(sh, c.sets)
+func (r *Result) skip(cpus int, bound time.Duration) {
+	for i := range r.Skipped {
+		if r.Skipped[i].CPUs == cpus {
+			r.Skipped[i].AtLeast = bound
+			return
+		}
+	}
+	r.Skipped = append(r.Skipped, Skipped{CPUs: cpus, AtLeast: bound})
+}
+
+// note takes an attempt into the result.
+func (r *Result) note(s *search, a *attempt, target time.Duration, known map[int]*attempt) {
+	r.Evaluations += a.evaluations
+	if len(a.steps) == 0 && a.floor > target && target > 0 && s.SLO > 0 {
+		r.skip(a.cpus, a.floor)
+	}
+	r.Steps = append(r.Steps, a.steps...)
+	if known[a.cpus] == nil || known[a.cpus].best == nil || a.best != nil && a.best.latency < known[a.cpus].best.latency {
+		known[a.cpus] = a
+	}
+}
+
+// finished packs a candidate into few wraps.
+func (s *search) finished(ctx context.Context, r *Result, a *attempt, target time.Duration) (*candidate, error) {
+	w, err := s.newWorker()
+	if err != nil {
+		return nil, err
+	}
+	defer s.letGo(w)
+	defer func() { r.Evaluations += w.evaluations }()
+	return w.pack(a.best, target)
+}
+
+// fastest is the fastest plan of all that were tried and of some that were not,
+// since they cannot meet the SLO: the most CPUs most likely, few processes where
+// forks are dear.
+func (s *search) fastest(ctx context.Context, r *Result, known map[int]*attempt) (*candidate, error) {
+	var best *candidate
+	for cpus := s.least; cpus <= s.last; cpus++ {
+		if a := known[cpus]; a != nil {
+			best = faster(best, a.best)
+		}
+	}
+	for cpus := s.last; cpus >= s.least; cpus /= 2 {
+		if a := known[cpus]; a != nil && a.best != nil || best != nil && s.atLeast(cpus) >= best.latency {
+			continue
+		}
+		a, err := s.try(ctx, cpus, asFastAsCanBe)
 		if err != nil {
 			return nil, err
 		}
-		if s.meets(packed.latency) {
-			return packed, nil
-		}
+		r.note(s, a, asFastAsCanBe, known)
+		best = faster(best, a.best)
 	}
-	return c, nil
-}
-
-// even divides n processes into wraps whose sizes differ by one at most.
-func even(n, wraps int) []int {
-	sizes := make([]int, wraps)
-	for i := range n {
-		sizes[i%wraps]++
+	r.Met = false
+	if best == nil {
+		return nil, nil
 	}
-	return sizes
+	var err error
+	r.Met, err = s.meets(r, best)
+	return best, err
 }

@@ -11,6 +11,22 @@ import (
 
 const oneTask = `{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "a", "End": true}}}`
 
+const twoTasks = `{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "a", "Next": "B"}, "B": {"Type": "Task", "Resource": "a", "End": true}}}`
+
+// manyTasks are eleven side by side.
+func manyTasks() string {
+	var branches []string
+	for i := range 11 {
+		branches = append(branches, fmt.Sprintf(`{"StartAt": "T%[1]d", "States": {"T%[1]d": {"Type": "Task", "Resource": "a", "End": true}}}`, i))
+	}
+	return `{"StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Branches": [` + strings.Join(branches, ",") + `]}}}`
+}
+
+// rules is a chiron.yaml with some.
+func rules(text string) string {
+	return "name: p\ndefinition: workflow.asl.json\nfunctions:\n  a: {lang: python, handler: a.py, timeout: 500ms}\n" + text + "\n"
+}
+
 // project has one function with this code, and files that replace its own.
 func project(t *testing.T, code string, files map[string]string) string {
 	t.Helper()
@@ -49,7 +65,11 @@ func TestMistakes(t *testing.T) {
 		{"a handler that does not import", project(t, "import nothing_of_that_name\n"+fine, nil), []string{"run", "DIR"}, 1, []string{`"a"`, "No module named 'nothing_of_that_name'"}},
 		{"a handler with a syntax error", project(t, "def handler(event, context)\n    return event\n", nil), []string{"run", "DIR"}, 1, []string{"a.py", "SyntaxError"}},
 		{"serving a handler that does not import", project(t, "import nothing_of_that_name\n"+fine, nil), []string{"up", "DIR", "--listen", "127.0.0.1:0"}, 1, []string{`"a"`, "No module named 'nothing_of_that_name'"}},
-		{"an SLO that no plan meets", project(t, "def handler(event, context):\n    return sum(range(200000))\n", nil), []string{"plan", "DIR", "--slo", "1ns"}, 1, []string{"predicted", "wrap-1"}},
+		{"an SLO that no plan meets", project(t, "def handler(event, context):\n    return sum(range(200000))\n", nil), []string{"plan", "DIR", "--slo", "1ns"}, 1, []string{"predicted", "wrap-1", "no plan can meet the SLO of 1ns", "A alone"}},
+		{"a memory limit under a function's need", project(t, fine, map[string]string{"chiron.yaml": rules("limits: {memory: 1Mi}")}), []string{"plan", "DIR"}, 1, []string{`function "a" needs`, "over the 1.0 MB", "limits: memory"}},
+		{"tasks to be both together and apart", project(t, fine, map[string]string{"workflow.asl.json": twoTasks, "chiron.yaml": rules("apart: [[A, B]]\ntogether: [[A, B]]")}), []string{"plan", "DIR"}, 1, []string{`"A" and "B" cannot be apart`, "together", "chiron.yaml:"}},
+		{"more wraps than the project allows", project(t, fine, map[string]string{"workflow.asl.json": twoTasks, "chiron.yaml": rules("apart: [[A, B]]\nlimits: {wraps: 1}")}), []string{"plan", "DIR"}, 1, []string{"at most 1 wrap", `"A"`, `"B"`}},
+		{"an exact search of too many", project(t, fine, map[string]string{"workflow.asl.json": manyTasks()}), []string{"plan", "DIR", "--exact"}, 1, []string{"11 tasks", "at most 10"}},
 		{"a port in use", project(t, fine, nil), []string{"up", "DIR", "--listen", taken.Addr().String()}, 1, []string{taken.Addr().String(), "in use", "--listen"}},
 		{"a port that is none", project(t, fine, nil), []string{"up", "DIR", "--listen", "127.0.0.1:port"}, 2, []string{"--listen"}},
 		{"no python of that version", project(t, fine, map[string]string{"chiron.yaml": "name: p\ndefinition: workflow.asl.json\nfunctions: {a: {handler: a.py, runtime: 3.99}}\n"}), []string{"up", "DIR", "--listen", "127.0.0.1:0"}, 1, []string{"3.99"}},

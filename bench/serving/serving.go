@@ -1,0 +1,91 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/chiron-faas/chiron/bundle"
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/local"
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// Options of Up. All are needed but BytecodeCache.
+type Options struct {
+	Project *workflow.Project
+	Plan    *plan.Plan
+	// Binary is the chiron program whose "chiron wrap" runs the wraps.
+	Binary string
+	// Dir is a folder of the deployment's own. Sockets lie in it: the shorter its
+	// path the better (unix(7): 107 bytes).
+	Dir string
+	// CPUs of the machine that the wraps share.
+	CPUs []int
+	// BytecodeCache is a folder for what the interpreter compiles.
+	BytecodeCache string
+	// Interpreter finds an interpreter by language and version.
+	Interpreter func(ctx context.Context, lang, runtime string) (string, error)
+}
+
+// Served is a plan that is up.
+type Served struct {
+	Running deploy.Running
+	// Client talks to wrap 1 on one connection.
+	Client *http.Client
+}
+
+// Up builds and starts a plan.
+func Up(ctx context.Context, o Options) (*Served, error) {
+	target, err := local.New(local.Options{
+		Binary: o.Binary, Dir: filepath.Join(o.Dir, "s"), CPUs: o.CPUs, BytecodeCache: o.BytecodeCache,
+	})
+	if err != nil {
+		return nil, err
+	}
+	bundles, err := bundle.Build(ctx, bundle.Options{
+		Project: o.Project, Plan: o.Plan, OutDir: filepath.Join(o.Dir, "b"), Interpreter: o.Interpreter,
+	})
+	if err != nil {
+		return nil, err
+	}
+	running, err := target.Up(ctx, deploy.Deployment{Name: "p", Plan: o.Plan, Bundles: bundles})
+	if err != nil {
+		return nil, err
+	}
+	return &Served{Running: running, Client: Client(running.Workflow())}, nil
+}
+
+// Down ends it, also where ctx has ended: nothing may run on.
+func (s *Served) Down(ctx context.Context) error {
+	s.Client.CloseIdleConnections()
+	return s.Running.Down(context.WithoutCancel(ctx))
+}
+
+// Client talks to one wrap on one connection.
+func Client(endpoint deploy.Endpoint) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return endpoint.Dial(ctx) },
+		DisableCompression: true,
+	}}
+}
+
+// FirstCPUs are the first n CPUs that this process may run on, or all.
+func FirstCPUs(n int) ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("ask for this process' CPUs: %w", err)
+	}
+	var cpus []int
+	for cpu := 0; len(cpus) < min(n, set.Count()); cpu++ {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus, nil
+}

@@ -1,0 +1,2 @@
+// Package plot draws the plans that no other beats.
+package plot
