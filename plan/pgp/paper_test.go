@@ -118,7 +118,7 @@ func TestPaperInputs(t *testing.T) {
 		}
 		enough, theirs := 0, slices.Max(slices.Collect(keys(w.answers)))
 		var before time.Duration
-		for n := 1; n <= min(s.last, 10); n++ {
+		for n := 1; n <= min(s.last, 8); n++ {
 			var best *candidate
 			for _, sh := range nativeShapes(s, n) {
 				c, err := worker.partition(t.Context(), sh, asFastAsCanBe)
