@@ -106,7 +106,7 @@ func TestMeasure(t *testing.T) {
 	if n := len(c.Spread); n != predict.MaxSpread || c.Spread[n/2] < 0.5 || c.Spread[n/2] > 2 {
 		t.Errorf("spread %v", c.Spread)
 	}
-	if want := len(constantShapes()) + 1 + len(checkShapes()); len(r.Checks) != want || len(r.Observations) != want {
+	if want := len(constantShapes()) + 2 + len(checkShapes()); len(r.Checks) != want || len(r.Observations) != want {
 		t.Errorf("%d checks and %d observations, want %d", len(r.Checks), len(r.Observations), want)
 	}
 	for _, check := range r.Checks {

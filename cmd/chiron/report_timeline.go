@@ -51,7 +51,7 @@ func printTimeline(w io.Writer, s style, p *predict.Prediction) {
 	for _, t := range tasks {
 		name = max(name, min(len([]rune(t)), timelineName))
 	}
-	printf(w, "%s\n", s.dim("predicted: █ computes  ▓ computes, lock released  ░ waits on a call  - waits for the lock  , for a CPU  · starts"))
+	printf(w, "%s\n", s.dim("predicted: █ computes  ▓ without the lock  ░ waits on a call  - for the lock  , for a CPU  · starts"))
 	for i, t := range tasks {
 		if i == timelineTasks {
 			printf(w, "%s\n", s.dim("… and "+count(len(tasks)-i, "more task")))
