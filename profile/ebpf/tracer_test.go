@@ -369,22 +369,32 @@ def handle():
 	if len(o.Runs) == 0 {
 		t.Fatalf("no runs: %q", o.Notes)
 	}
-	var waited, native, cpu time.Duration
-	for _, s := range o.Runs[0] {
-		switch s.Class {
-		case profile.Block:
-			waited += s.Took
-			if s.Cause != "futex" {
-				t.Errorf("waited for %q", s.Cause)
+	// On a busy machine a switch of the lock's pass may lie elsewhere than that of
+	// the times' pass: most runs must be right, as profiles take the commonest.
+	right := 0
+	for _, run := range o.Runs {
+		var waited, native, cpu time.Duration
+		for _, s := range run {
+			switch s.Class {
+			case profile.Block:
+				waited += s.Took
+				if s.Cause != "futex" {
+					t.Errorf("waited for %q", s.Cause)
+				}
+			case profile.Native:
+				native += s.Took
+			case profile.CPU:
+				cpu += s.Took
 			}
-		case profile.Native:
-			native += s.Took
-		case profile.CPU:
-			cpu += s.Took
+		}
+		if waited >= 15*ms && cpu >= 15*ms && native <= 5*ms {
+			right++
+		} else {
+			t.Logf("waited for %v, cpu %v, native %v: %v", waited, cpu, native, run)
 		}
 	}
-	if waited < 15*ms || cpu < 15*ms || native > 5*ms || o.Held > 5*ms {
-		t.Errorf("waited for %v, cpu %v, native %v, held off the CPU %v: %v", waited, cpu, native, o.Held, o.Runs[0])
+	if right*2 <= len(o.Runs) || o.Held > 5*ms {
+		t.Errorf("%d of %d runs are right, held off the CPU %v", right, len(o.Runs), o.Held)
 	}
 }
 
