@@ -90,7 +90,11 @@ func (s *simulation) share() {
 	q.turnEnd = never
 	for _, t := range q.line {
 		for _, c := range s.mayUse(t) {
-			q.turnEnd = min(q.turnEnd, q.slots[c].until)
+			at := &q.slots[c]
+			if at.until <= s.now { // nobody waited for it when its turn ended
+				at.until = s.now + turn
+			}
+			q.turnEnd = min(q.turnEnd, at.until)
 		}
 	}
 	s.setRates()
@@ -125,9 +129,15 @@ func (s *simulation) endTurns() {
 			continue
 		}
 		had := s.threads[at.thread].had
-		waits := slices.ContainsFunc(q.line, func(t int) bool {
-			return s.threads[t].had <= had && slices.Contains(s.mayUse(t), c)
-		})
+		wanted, waits := false, false
+		for _, t := range q.line {
+			if slices.Contains(s.mayUse(t), c) {
+				wanted, waits = true, waits || s.threads[t].had <= had
+			}
+		}
+		if !wanted {
+			continue // what goes on elsewhere does not begin a turn here
+		}
 		at.until = s.now + turn
 		if waits {
 			s.threads[at.thread].woke = false

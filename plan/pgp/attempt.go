@@ -299,7 +299,7 @@ func (w *worker) rounds(limit func(*board) time.Duration) []round {
 		}}
 	}
 	if w.s.small() {
-		return []round{descending, otherStart, splitting, walking, kicking, splitting}
+		return []round{descending, otherStart, splitting, walking, kicking}
 	}
 	return []round{descending, otherStart, walking, kicking}
 }
@@ -328,25 +328,10 @@ func otherStart(ctx context.Context, b *board, enough time.Duration, rng *rand.R
 
 // splitting is for stages of few tasks.
 func splitting(ctx context.Context, b *board, enough time.Duration, _ *rand.Rand) (*board, error) {
-	for b.composed && b.score.latency > max(enough, b.floor) {
-		before := b.score
-		last := b.last()
-		for y := range b.sets {
-			if y == last || b.sh.slots[y].group != b.sh.slots[last].group {
-				continue
-			}
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if err := b.split(last, y); err != nil {
-				return nil, err
-			}
-		}
-		if !b.score.better(before) {
-			break
-		}
+	if !b.composed {
+		return b, nil
 	}
-	return b, nil
+	return b, b.splitPairs(ctx, enough)
 }
 
 func walking(ctx context.Context, b *board, enough time.Duration, rng *rand.Rand) (*board, error) {

@@ -108,12 +108,16 @@ func (b *board) walk(ctx context.Context, rng *rand.Rand, enough time.Duration, 
 	return b.reset(bestSets)
 }
 
-// kick moves some tasks at random, and keeps the result if descending from it
-// leads to something better.
+// kick moves some tasks at random, and keeps what descending from there, and for
+// few tasks dividing pairs anew, leads to unless that is worse.
 func (b *board) kick(ctx context.Context, rng *rand.Rand, enough time.Duration) error {
 	before, sets := b.score, b.snapshot()
 	tasks := len(b.st.names)
-	for range 2 + rng.IntN(3) {
+	moves := 2 + rng.IntN(3)
+	if b.w.s.small() && rng.IntN(2) == 0 {
+		moves = 2 * tasks // to anywhere
+	}
+	for range moves {
 		t := rng.IntN(tasks)
 		var from int
 		for j, set := range b.sets {
@@ -139,10 +143,39 @@ func (b *board) kick(ctx context.Context, rng *rand.Rand, enough time.Duration) 
 	if err := b.descend(ctx, enough); err != nil {
 		return err
 	}
-	if b.score.better(before) {
-		return nil
+	if b.w.s.small() {
+		if err := b.splitPairs(ctx, enough); err != nil {
+			return err
+		}
 	}
-	return b.reset(sets)
+	if before.better(b.score) {
+		return b.reset(sets)
+	}
+	return nil
+}
+
+// splitPairs divides the tasks of the process that ends last and of each other
+// between the two in the best way, until that does not help.
+func (b *board) splitPairs(ctx context.Context, enough time.Duration) error {
+	for b.score.latency > max(enough, b.floor) {
+		before := b.score
+		last := b.last()
+		for y := range b.sets {
+			if y == last || b.sh.slots[y].group != b.sh.slots[last].group {
+				continue
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := b.split(last, y); err != nil {
+				return err
+			}
+		}
+		if !b.score.better(before) {
+			break
+		}
+	}
+	return nil
 }
 
 // split divides the tasks of two processes between them in the best of all ways,
