@@ -111,7 +111,7 @@ func TestFirstProject(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "first")
 	u.good("init", dir)
 	text := u.good("run", dir, "--slo", "20s", "--requests", "50", "--calibration", calibration())
-	for _, want := range []string{"Profile", "wrap-1", "predicted: p50", "median", "p99", "SLO met"} {
+	for _, want := range []string{"Profile", "wrap-1", "predicted: p50", "Measured", "p99", "SLO met"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report has no %q:\n%s", want, text)
 		}
