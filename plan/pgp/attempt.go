@@ -234,6 +234,7 @@ func (w *worker) sets(boards []*board, like [][]string) [][]string {
 const (
 	walkPredictions = 400
 	kicks           = 120
+	smallKicks      = 40 // in stages of few tasks
 	// hopelessly many times the target is what descending alone does not leave
 	// where more effort can help: in large stages it comes within 2 % of what the
 	// other rounds find.
@@ -346,7 +347,11 @@ func kicking(ctx context.Context, b *board, enough time.Duration, rng *rand.Rand
 		return b, nil
 	}
 	stop := b.w.evaluations + walkPredictions
-	for range kicks {
+	most := kicks
+	if b.w.s.small() {
+		most = smallKicks
+	}
+	for range most {
 		if b.score.latency <= max(enough, b.floor) || b.w.evaluations >= stop {
 			break
 		}

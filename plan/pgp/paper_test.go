@@ -111,6 +111,9 @@ func nativeShapes(s *search, n int) []*shape {
 // it needs no more of them at each SLO, and more never make it slower.
 func TestPaperInputs(t *testing.T) {
 	for _, w := range publishedWorkflows() {
+		if raceEnabled && len(w.stages[0]) > 50 {
+			continue
+		}
 		s := w.onTestBed(t)
 		worker, err := s.newWorker()
 		if err != nil {
