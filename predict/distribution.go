@@ -64,12 +64,6 @@ func (d *Distribution) Percentile(percentile float64) time.Duration {
 	return d.Latencies[rankOf(percentile, len(d.Latencies))-1]
 }
 
-// Midmean is the mean of the middle half of the samples.
-func (d *Distribution) Midmean() time.Duration {
-	cut := len(d.Latencies) / 4
-	return meanOf(d.Latencies[cut : len(d.Latencies)-cut])
-}
-
 // rankOf is the nearest rank of a percentile among n, from 1.
 func rankOf(percentile float64, n int) int {
 	// The small part keeps 99 % of 1000 at 990 whatever the division rounds to.
@@ -116,36 +110,6 @@ func (p *Predictor) Percentile(pl *plan.Plan, percentile float64, o Distribution
 		return 0, err
 	}
 	return d.Percentile(percentile), nil
-}
-
-// Within says whether Percentile is at most a latency, and draws no more
-// samples than it takes to know: of a plan that is far from an objective at p99,
-// a few more than one in a hundred. It uses one goroutine.
-func (p *Predictor) Within(pl *plan.Plan, latency time.Duration, percentile float64, o DistributionOptions) (bool, error) {
-	if percentile == 0 {
-		mean, err := p.Percentile(pl, 0, o)
-		return mean <= latency, err
-	}
-	if err := o.check(); err != nil {
-		return false, err
-	}
-	s, err := p.samplers(pl, o, 1)
-	if err != nil {
-		return false, err
-	}
-	rank := rankOf(percentile, o.Samples)
-	within, over := 0, 0
-	for i := range o.Samples {
-		if s[0].latency(p.draws.of(i)) <= latency {
-			within++
-		} else {
-			over++
-		}
-		if within >= rank || over > o.Samples-rank {
-			break
-		}
-	}
-	return within >= rank, nil
 }
 
 // sample fills latencies with the samples', in the order of the draws.

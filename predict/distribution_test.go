@@ -65,7 +65,7 @@ func TestDistributionOfAnyPlan(t *testing.T) {
 		}
 		d = distribution(t, varied, s.plan, o)
 		if !slices.IsSorted(d.Latencies) || len(d.Latencies) != o.Samples || d.Latencies[0] < 0 ||
-			d.P50 > d.P90 || d.P90 > d.P95 || d.P95 > d.P99 || d.P99 > d.Latencies[o.Samples-1] || d.Midmean() > d.P90 {
+			d.P50 > d.P90 || d.P90 > d.P95 || d.P95 > d.P99 || d.P99 > d.Latencies[o.Samples-1] {
 			t.Fatalf("seed %d: not in order: %+v", seed, d)
 		}
 		// Drawing leaves the predictor as it was.
@@ -75,14 +75,6 @@ func TestDistributionOfAnyPlan(t *testing.T) {
 		o.Workers = 3
 		if diff := gocmp.Diff(d, distribution(t, predictorOf(t, &s), s.plan, o)); diff != "" {
 			t.Fatalf("seed %d: three workers and one differ:\n%s", seed, diff)
-		}
-		for _, percentile := range []float64{0, 50, 90, 99} {
-			for _, limit := range []time.Duration{d.P50, d.Percentile(percentile) - 1, d.Percentile(percentile)} {
-				got, err := varied.Within(s.plan, limit, percentile, o)
-				if want := d.Percentile(percentile) <= limit; err != nil || got != want {
-					t.Fatalf("seed %d: p%v within %v: %v, %v, want %v", seed, percentile, limit, got, err, want)
-				}
-			}
 		}
 	}
 }
@@ -305,9 +297,6 @@ func TestDistributionRefuses(t *testing.T) {
 		o := DistributionOptions{Samples: samples}
 		if _, err := p.Distribution(pl, o); err == nil || !strings.Contains(err.Error(), "samples") {
 			t.Errorf("%d samples: error %v", samples, err)
-		}
-		if _, err := p.Within(pl, ms, 99, o); err == nil {
-			t.Errorf("%d samples: no error", samples)
 		}
 	}
 	if _, err := p.Distribution(predicttest.Arrange(t, "1: pool rule-0"), DistributionOptions{}); err == nil {

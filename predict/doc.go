@@ -37,7 +37,7 @@
 //	               timeline, CPU time, peak memory
 //	Latency        the first of these, in a tenth of a millisecond and less
 //	Distribution   mean, standard deviation, percentiles over drawn requests
-//	Percentile, Within  one of those, for who searches
+//	Percentile     one of those, for who searches
 //
 // The same input gives the same output on every machine, and a Distribution for
 // the same seed: the simulation is integer arithmetic, and what is drawn is.

@@ -168,16 +168,6 @@ func (p *Predictor) StageLatency(i int, pl *plan.Plan) (time.Duration, error) {
 	return p.sim.run(p, p.inOrder(s), false), nil
 }
 
-// PartLatency is StageLatency as if the tasks that the plan does not place did
-// not exist. It is for who puts a stage together from processes that do not
-// touch each other: Block, IPC and INV count only what is there.
-func (p *Predictor) PartLatency(i int, pl *plan.Plan) (time.Duration, error) {
-	if err := p.sim.layOut(p, pl, &stage{}); err != nil {
-		return 0, err
-	}
-	return p.sim.run(p, p.inOrder(&p.stages[i]), false), nil
-}
-
 // task is a Task state as the simulation needs it.
 type task struct {
 	name, function string

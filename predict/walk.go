@@ -157,10 +157,6 @@ func (s *simulation) startTask(n, i int) {
 	t := s.stage.nodes[n].first
 	calibration := &s.p.calibration
 	pl := s.places[t]
-	if pl.process < 0 { // see PartLatency
-		s.nodeDone(n)
-		return
-	}
 	th := &s.threads[t-s.stage.first]
 	th.up = n
 	if th.activity == "" {
