@@ -79,8 +79,9 @@ func meanOf(latencies []time.Duration) time.Duration {
 }
 
 // Distribution draws requests: of every task a run as its profile says that
-// they vary, and of the machine's constants what Calibration.Spread says; what computes
-// is slow or fast together as far as Calibration.Together says; and simulates each. Where nothing varies all of them take Prediction.Latency.
+// they vary, and of the machine's constants what Calibration.Spread says; what
+// computes is slow or fast together as far as Calibration.Together says; and
+// simulates each. Where nothing varies all of them take Prediction.Latency.
 func (p *Predictor) Distribution(pl *plan.Plan, o DistributionOptions) (*Distribution, error) {
 	if err := o.check(); err != nil {
 		return nil, err

@@ -6,8 +6,8 @@
 // runtime does with a plan (packages wrap and host): branches that start one
 // after the other, processes that are forked and end and need CPU time for both,
 // threads that hand the interpreter lock to each other, processes that share CPUs
-// and slow each other, wraps that are called over the network. What the functions do comes from their profile, what
-// the machine costs from a Calibration.
+// and slow each other, wraps that are called over the network. What the functions
+// do comes from their profile, what the machine costs from a Calibration.
 //
 // Predictor.PaperLatency is the paper's own model, equations 1 to 4 and Algorithm
 // 1. The simulation is held against it where the paper's assumptions hold (every

@@ -62,9 +62,10 @@ func (s *simulation) hold(i, t int) {
 }
 
 // halfTurn is how long, in the mean, a thread that becomes ready waits for a CPU on
-// which another goes on that has had no more of it. Measured: beside a thread that computes with the lock, on one CPU, another that lets it go
-// to compute d ms without it finds it taken in a share of d/4 of the cases (0.04
-// of 0.2 ms, 0.22 of 0.8 ms); on two CPUs always, from 5 µs on.
+// which another goes on that has had no more of it. Measured: beside a thread that
+// computes with the lock, on one CPU, another that lets it go to compute d ms
+// without it finds it taken in a share of d/4 of the cases (0.04 of 0.2 ms, 0.22
+// of 0.8 ms); on two CPUs always, from 5 µs on.
 const halfTurn = turn / 2
 
 // release is the letting go by itself of a holder that goes on without the lock:

@@ -23,6 +23,9 @@ type processor struct {
 	line  []int  // of threads that want a CPU and have none
 	// turnEnd is when the next turn ends for which somebody waits; never: none.
 	turnEnd int64
+	// beside is Calibration.Beside in parts of a thousand: integers add up the
+	// same on every machine.
+	beside int64
 }
 
 // slot is a CPU.
@@ -236,8 +239,7 @@ func (s *simulation) setRates() {
 			busy++
 		}
 	}
-	// Parts of a thousand: integers add up the same on every machine.
-	beside := int64(math.Round(s.p.calibration.Beside*1000)) * max(0, busy-1)
+	beside := s.processor.beside * max(0, busy-1)
 	for _, t := range s.running {
 		if th := &s.threads[t]; th.on > 0 {
 			th.num, th.den = 1000, 1000+beside
@@ -248,6 +250,7 @@ func (s *simulation) setRates() {
 // readyProcessor makes all CPUs idle.
 func (s *simulation) readyProcessor() {
 	q := &s.processor
+	q.beside = int64(math.Round(s.p.calibration.Beside * 1000))
 	q.slots = slices.Grow(q.slots[:0], s.cpus)[:s.cpus]
 	for c := range q.slots {
 		q.slots[c] = slot{thread: -1}

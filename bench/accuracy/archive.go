@@ -62,7 +62,8 @@ type measurement struct {
 	End       time.Time `json:"end"`
 	// Latencies of the requests that count, one a round, ns.
 	Latencies []time.Duration `json:"latencies_ns,omitempty"`
-	// Traces are the spans of further requests (wrap.Span), which tell where a prediction that misses does so.
+	// Traces are the spans of further requests (wrap.Span), which tell where a
+	// prediction that misses does so.
 	Traces []json.RawMessage `json:"traces,omitempty"`
 	// Others is the part of the machine that other programs used meanwhile.
 	Others float64 `json:"others"`
