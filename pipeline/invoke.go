@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/workflow"
+	"github.com/chiron-faas/chiron/wrap"
 )
 
 // InvokeOptions of Invoke.
@@ -73,7 +74,7 @@ func Invoke(ctx context.Context, o InvokeOptions) (_ *Answer, err error) {
 	}
 	req.Header.Set("Content-Type", o.ContentType)
 	if o.Trace {
-		req.Header.Set("Chiron-Trace", "1")
+		req.Header.Set(wrap.HeaderTrace, "1")
 	}
 	begun := time.Now()
 	res, err := http.DefaultClient.Do(req)
@@ -93,6 +94,6 @@ func Invoke(ctx context.Context, o InvokeOptions) (_ *Answer, err error) {
 	}
 	return &Answer{
 		Name: o.Name, Status: res.StatusCode, Body: body, Took: time.Since(begun),
-		RequestID: res.Header.Get("X-Call-Id"), Trace: res.Header.Get("Chiron-Trace"),
+		RequestID: res.Header.Get("X-Call-Id"), Trace: res.Header.Get(wrap.HeaderTrace),
 	}, nil
 }

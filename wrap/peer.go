@@ -256,7 +256,7 @@ func (p *peer) head(r *request, query string, length, execution int) []byte {
 		h = strconv.AppendInt(h, int64(execution), 10)
 	}
 	if r.trace != nil {
-		h = append(h, "\r\n"+headerTrace+": 1"...)
+		h = append(h, "\r\n"+HeaderTrace+": 1"...)
 	}
 	return append(h, "\r\n\r\n"...)
 }

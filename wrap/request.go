@@ -7,13 +7,16 @@ import (
 	"time"
 )
 
+// HeaderTrace with the value 1 asks a wrap for the spans of a request; in the
+// response it has them, a JSON array of Span.
+const HeaderTrace = "Chiron-Trace"
+
 // Headers that the agent reads and writes. In Go's canonical form, so that maps
 // can be used directly.
 const (
 	headerCallID   = "X-Call-Id"
 	headerDuration = "X-Duration-Seconds"
 	headerTimeout  = "X-Timeout"
-	headerTrace    = "Chiron-Trace"
 	// headerLengths of a stage response: the lengths of the branches' outputs,
 	// which the body holds one after the other.
 	headerLengths = "Chiron-Lengths"
@@ -59,7 +62,7 @@ func newRequest(h http.Header, timeout time.Duration) (*request, error) {
 	if timeout > 0 {
 		r.deadline = r.start.Add(timeout)
 	}
-	if v := h[headerTrace]; len(v) > 0 && v[0] == "1" {
+	if v := h[HeaderTrace]; len(v) > 0 && v[0] == "1" {
 		r.trace = &trace{}
 	}
 	return r, nil

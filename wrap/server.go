@@ -225,7 +225,7 @@ func (r *request) setHeaders(h http.Header) {
 	h[headerCallID] = []string{r.id}
 	h[headerDuration] = []string{strconv.FormatFloat(time.Since(r.start).Seconds(), 'f', 6, 64)}
 	if r.trace != nil {
-		h[headerTrace] = []string{r.trace.header()}
+		h[HeaderTrace] = []string{r.trace.header()}
 	}
 }
 

@@ -251,7 +251,7 @@ func (w *walk) receive(x *exchange) (*peerReply, error) {
 
 func (w *walk) graft(r *peerReply) {
 	var spans []Span
-	if err := json.Unmarshal([]byte(r.header.Get(headerTrace)), &spans); err != nil {
+	if err := json.Unmarshal([]byte(r.header.Get(HeaderTrace)), &spans); err != nil {
 		return // a trace is a help, its loss no failure
 	}
 	worked, err := time.ParseDuration(r.header.Get(headerDuration) + "s")

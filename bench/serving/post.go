@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/chiron-faas/chiron/wrap"
 )
 
 // maxAnswer bounds a response, bytes.
 const maxAnswer = 64 << 20
-
-// headerTrace asks a wrap for the spans of a request: see wrap.Span.
-const headerTrace = "Chiron-Trace"
 
 // Post makes a request of a wrap; the trace is nil where it is not asked for.
 func Post(ctx context.Context, client *http.Client, path string, input []byte, traced bool) (body []byte, trace json.RawMessage, err error) {
@@ -24,7 +23,7 @@ func Post(ctx context.Context, client *http.Client, path string, input []byte, t
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if traced {
-		req.Header.Set(headerTrace, "1")
+		req.Header.Set(wrap.HeaderTrace, "1")
 	}
 	res, err := client.Do(req)
 	if err != nil {
@@ -40,7 +39,7 @@ func Post(ctx context.Context, client *http.Client, path string, input []byte, t
 	if !traced {
 		return body, nil, nil
 	}
-	trace = json.RawMessage(res.Header.Get(headerTrace))
+	trace = json.RawMessage(res.Header.Get(wrap.HeaderTrace))
 	if !json.Valid(trace) {
 		return nil, nil, fmt.Errorf("a request's trace is no JSON: %.300s", trace)
 	}
