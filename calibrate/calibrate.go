@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
@@ -142,9 +141,11 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
 	}
 	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: append(constantShapes(), togetherShape(), besideShape())}
-	if m.first, err = firstCPU(); err != nil {
+	cpus, err := affinity.CPUs()
+	if err != nil {
 		return nil, err
 	}
+	m.first = cpus[0]
 	if !o.SkipChecks {
 		m.shapes = append(m.shapes, checkShapes()...)
 	}
@@ -167,19 +168,6 @@ func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// firstCPU that this process may run on.
-func firstCPU() (int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return 0, fmt.Errorf("ask for this process' CPUs: %w", err)
-	}
-	cpu := 0
-	for !set.IsSet(cpu) {
-		cpu++
-	}
-	return cpu, nil
 }
 
 // close stops all wraps and removes what was written.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/profiler"
 )
@@ -85,9 +86,8 @@ func Examine(ctx context.Context, o ExamineOptions) *Examination {
 func examineCPUs() Finding {
 	f := Finding{Subject: "CPUs", Level: Good}
 	all := runtime.NumCPU() // those that this process may run on
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) == nil {
-		all = set.Count()
+	if cpus, err := affinity.CPUs(); err == nil {
+		all = len(cpus)
 	}
 	f.Found = fmt.Sprintf("%d usable", all)
 	if all == 1 {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -69,7 +70,7 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 	cpus := o.CPUs
 	var err error
 	if len(cpus) == 0 {
-		if cpus, err = allowedCPUs(); err != nil {
+		if cpus, err = affinity.CPUs(); err != nil {
 			return nil, err
 		}
 	}

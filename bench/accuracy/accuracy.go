@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/bench/accuracy/shapes"
-	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/calibrate"
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -135,9 +135,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		o.Dir = filepath.Join(dir, "run")
 	}
 	s := &session{Options: o, dir: dir, interpreters: make(map[[2]string]string)}
-	if s.cpus, err = serving.FirstCPUs(slices.Max(cpuCounts())); err != nil {
+	if s.cpus, err = affinity.CPUs(); err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}
+	s.cpus = s.cpus[:min(len(s.cpus), slices.Max(cpuCounts()))]
 	s.archive, err = openArchive(o.Dir, setup{Machine: profile.ThisMachine(), Seed: o.Seed, Sample: o.Sample, Tracer: o.Tracer})
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)

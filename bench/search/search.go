@@ -11,6 +11,7 @@ import (
 
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/pgp"
@@ -102,7 +103,7 @@ type experiment struct {
 // run measures the project under its own SLO, and under one that takes a second
 // CPU to meet where its own does not.
 func (e *experiment) run(ctx context.Context) (_ []Workflow, err error) {
-	if e.cpus, err = serving.FirstCPUs(1 << 10); err != nil {
+	if e.cpus, err = affinity.CPUs(); err != nil {
 		return nil, err
 	}
 	e.Progress(e.project.Name + ": measuring the functions")

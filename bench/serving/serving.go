@@ -2,12 +2,9 @@ package serving
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
@@ -73,19 +70,4 @@ func Client(endpoint deploy.Endpoint) *http.Client {
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return endpoint.Dial(ctx) },
 		DisableCompression: true,
 	}}
-}
-
-// FirstCPUs are the first n CPUs that this process may run on, or all.
-func FirstCPUs(n int) ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("ask for this process' CPUs: %w", err)
-	}
-	var cpus []int
-	for cpu := 0; len(cpus) < min(n, set.Count()); cpu++ {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus, nil
 }

@@ -8,22 +8,16 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/chiron-faas/chiron/internal/affinity"
 )
 
 // machineCPUs lists the CPUs that this process may run on, in the order in which
 // they are given away: one of each core first, so that two wraps do not share a
 // core's units while another idles.
 func machineCPUs() ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("ask for this process' CPUs: %w", err)
-	}
-	var cpus []int
-	for cpu := range len(set) * 64 {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
+	cpus, err := affinity.CPUs()
+	if err != nil {
+		return nil, err
 	}
 	rank := make(map[int]int, len(cpus))
 	for _, cpu := range cpus {
