@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -50,7 +52,9 @@ type Measurement struct {
 }
 
 // Percentile of the samples, by nearest rank.
-func (m *Measurement) Percentile(p float64) time.Duration { return percentile(m.Samples, p) }
+func (m *Measurement) Percentile(p float64) time.Duration {
+	return quantile.Nearest(slices.Sorted(slices.Values(m.Samples)), p)
+}
 
 // RequestError says that a request of the measurement was not answered with
 // success.

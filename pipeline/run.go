@@ -109,7 +109,7 @@ func Run(ctx context.Context, o RunOptions) (_ *Ran, err error) {
 	}
 	ran := &Ran{Prepared: prepared, Measured: measured, Errors: errorsOf(prepared.Planned.Distribution, measured)}
 	if want := prepared.Planned.Objective; want != nil {
-		got := want.of(measured.Samples)
+		got := want.Of(measured.Samples)
 		ran.Verdict = &Verdict{
 			Objective: *want, Measured: Millis(got), Met: got <= time.Duration(want.Latency),
 			TooFew: measured.Requests < want.need(),

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -31,9 +32,9 @@ func (o *Objective) At() string {
 	return "p" + strconv.FormatFloat(o.Percentile, 'f', -1, 64)
 }
 
-// of is the figure of the samples that the objective is about. The percentile is
-// nearest-rank, as profile.NewStat's.
-func (o *Objective) of(samples []time.Duration) time.Duration {
+// Of is the figure of the samples that the objective is about: their mean, or the
+// percentile by nearest rank, as profile.NewStat's. 0 of none.
+func (o *Objective) Of(samples []time.Duration) time.Duration {
 	if len(samples) == 0 {
 		return 0
 	}
@@ -44,17 +45,7 @@ func (o *Objective) of(samples []time.Duration) time.Duration {
 		}
 		return sum / time.Duration(len(samples))
 	}
-	return percentile(samples, o.Percentile)
-}
-
-// percentile of samples by nearest rank; 0 of none.
-func percentile(samples []time.Duration, p float64) time.Duration {
-	if len(samples) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(samples))
-	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
+	return quantile.Nearest(slices.Sorted(slices.Values(samples)), o.Percentile)
 }
 
 // need is how many samples it takes before the percentile is another figure

@@ -23,11 +23,11 @@ func TestObjective(t *testing.T) {
 		{0.1, "p0.1", time.Millisecond, 2},
 	} {
 		o := &Objective{Percentile: c.percentile}
-		if got := o.of(samples); got != c.want || o.At() != c.at || o.need() != c.need {
+		if got := o.Of(samples); got != c.want || o.At() != c.at || o.need() != c.need {
 			t.Errorf("%v: %v (%s, needs %d), want %v (%s, needs %d)", c.percentile, got, o.At(), o.need(), c.want, c.at, c.need)
 		}
 	}
-	if got := (&Objective{Percentile: 99}).of(nil); got != 0 {
+	if got := (&Objective{Percentile: 99}).Of(nil); got != 0 {
 		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -61,13 +62,7 @@ func (d *Distribution) Percentile(percentile float64) time.Duration {
 	if percentile == 0 {
 		return d.Mean
 	}
-	return d.Latencies[rankOf(percentile, len(d.Latencies))-1]
-}
-
-// rankOf is the nearest rank of a percentile among n, from 1.
-func rankOf(percentile float64, n int) int {
-	// The small part keeps 99 % of 1000 at 990 whatever the division rounds to.
-	return min(max(int(math.Ceil(percentile/100*float64(n)-1e-9)), 1), n)
+	return quantile.Nearest(d.Latencies, percentile)
 }
 
 func meanOf(latencies []time.Duration) time.Duration {

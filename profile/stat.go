@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/quantile"
 )
 
 // NewStat summarises samples. StdDev is the sample's (n−1); percentiles are
@@ -28,8 +30,8 @@ func NewStat(samples []time.Duration) Stat {
 	s := Stat{
 		Mean: time.Duration(math.Round(mean)),
 		Min:  sorted[0],
-		P50:  rank(sorted, 50),
-		P99:  rank(sorted, 99),
+		P50:  quantile.Nearest(sorted, 50),
+		P99:  quantile.Nearest(sorted, 99),
 		Max:  sorted[n-1],
 	}
 	if n > 1 {
@@ -54,12 +56,6 @@ func NewWalls(samples []time.Duration) []time.Duration {
 		walls[i] = sorted[(i*(n-1)+(MaxWalls-1)/2)/(MaxWalls-1)] // the nearest rank
 	}
 	return walls
-}
-
-// rank is the nearest-rank percentile: the smallest value that at least
-// percent of the sorted samples do not exceed.
-func rank(sorted []time.Duration, percent int) time.Duration {
-	return sorted[max((percent*len(sorted)+99)/100, 1)-1]
 }
 
 // MeanError is half the width of the mean's 95 % confidence interval, relative

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
 )
@@ -101,14 +102,9 @@ func newRow(p *Placement, m *measurement) *Row {
 	stat := profile.NewStat(all)
 	row.Requests, row.Measured = len(all), stat.Mean
 	row.StdDev, row.P50, row.P99 = stat.StdDev, stat.P50, stat.P99
-	if sorted := slices.Sorted(slices.Values(all)); len(sorted) > 0 {
-		row.P90 = sorted[nearestRank(90, len(sorted))]
-	}
+	row.P90 = quantile.Nearest(slices.Sorted(slices.Values(all)), 90)
 	return row
 }
-
-// nearestRank is the index of a percentile of n sorted values.
-func nearestRank(percent, n int) int { return (percent*n+99)/100 - 1 }
 
 // Error of the prediction, as a part of the measurement; positive where it is
 // too long.
@@ -189,8 +185,7 @@ func summarise(rows []Row, p predictor) Summary {
 	}
 	s.Placements, s.Bias, s.Mean = n, s.Bias/float64(n), s.Mean/float64(n)
 	slices.Sort(absolute)
-	s.Median = (absolute[(n-1)/2] + absolute[n/2]) / 2
-	s.P95 = absolute[nearestRank(95, n)]
+	s.Median, s.P95 = quantile.Median(absolute), quantile.Nearest(absolute, 95)
 	return s
 }
 

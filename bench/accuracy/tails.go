@@ -1,6 +1,10 @@
 package accuracy
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/chiron-faas/chiron/internal/quantile"
+)
 
 // tail is how well the predicted percentiles hold, over all requests of some
 // placements: a single one's 30 requests have no 99th percentile.
@@ -42,7 +46,7 @@ func tailOf(rows []Row) (tail, bool) {
 	n := float64(t.requests)
 	t.p50, t.p90, t.p99 = t.p50/n, t.p90/n, t.p99/n
 	slices.Sort(over)
-	t.error = 1/over[nearestRank(99, len(over))] - 1
+	t.error = 1/quantile.Nearest(over, 99) - 1
 	return t, true
 }
 

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/quantile"
 )
 
 // Target is where requests go.
@@ -53,14 +55,7 @@ func (r Result) Rate() float64 {
 }
 
 // Percentile by nearest rank, q in (0, 100]; 0 without answers.
-func (r Result) Percentile(q float64) time.Duration {
-	n := len(r.Latencies)
-	if n == 0 {
-		return 0
-	}
-	i := int(q/100*float64(n)+0.999999) - 1
-	return r.Latencies[min(max(i, 0), n-1)]
-}
+func (r Result) Percentile(q float64) time.Duration { return quantile.Nearest(r.Latencies, q) }
 
 // Run sends requests over kept connections, each sending its next request when
 // its last is answered. An answer that is not 200, or none, ends it with an error.

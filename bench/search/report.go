@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -71,8 +70,9 @@ const noise = 3
 func judge(name string, slo workflow.SLO, all []*contender) *Workflow {
 	w := &Workflow{Name: name, SLO: pipeline.Millis(slo.Latency), Percentile: slo.Percentile, Plans: all, Holds: true}
 	chosen := all[0]
+	objective, mean := pipeline.Objective{Percentile: slo.Percentile}, pipeline.Objective{}
 	for _, c := range all {
-		c.Mean, c.Measured = pipeline.Millis(mean(c.took)), pipeline.Millis(at(c.took, slo.Percentile))
+		c.Mean, c.Measured = pipeline.Millis(mean.Of(c.took)), pipeline.Millis(objective.Of(c.took))
 		c.Meets = time.Duration(c.Measured) <= slo.Latency
 		c.Slower, c.Error = paired(c.took, chosen.took)
 	}
@@ -119,24 +119,6 @@ func judge(name string, slo workflow.SLO, all []*contender) *Workflow {
 
 func ms(m pipeline.Millis) float64 { return float64(m) / 1e6 }
 
-func mean(all []time.Duration) time.Duration {
-	var sum time.Duration
-	for _, d := range all {
-		sum += d
-	}
-	return sum / time.Duration(max(1, len(all)))
-}
-
-// at is a percentile by nearest rank; 0: the mean.
-func at(all []time.Duration, percentile float64) time.Duration {
-	if percentile == 0 || len(all) == 0 {
-		return mean(all)
-	}
-	sorted := slices.Sorted(slices.Values(all))
-	rank := int(math.Ceil(percentile / 100 * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
-}
-
 // paired is the mean difference of what was measured in the same rounds, and its
 // standard error.
 func paired(a, b []time.Duration) (difference, standardError pipeline.Millis) {
@@ -163,11 +145,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "The search against real runs: %d requests of each plan, by turns\n", r.Rounds)
 	for i := range r.Workflows {
 		one := &r.Workflows[i]
-		what := "mean"
-		if one.Percentile > 0 {
-			what = "p" + strconv.FormatFloat(one.Percentile, 'f', -1, 64)
-		}
-		fmt.Fprintf(&b, "\n%s, SLO %.1f ms (%s)\n", one.Name, ms(one.SLO), what)
+		objective := pipeline.Objective{Percentile: one.Percentile}
+		fmt.Fprintf(&b, "\n%s, SLO %.1f ms (%s)\n", one.Name, ms(one.SLO), objective.At())
 		fmt.Fprintf(&b, "  %-14s %4s %5s %9s  %9s %9s %9s  %16s  %s\n", "plan", "CPUs", "wraps", "processes", "predicted", "measured", "mean", "slower by", "SLO")
 		for _, c := range one.Plans {
 			verdict := "missed"

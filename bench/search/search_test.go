@@ -43,8 +43,13 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: holds %v:\n%s", name, w.Holds, text)
 		}
 	}
-	if d := at(times(5, 1, 4, 2, 3), 80); d != 4*time.Millisecond {
-		t.Errorf("p80 of 1 to 5 is %v", d)
+	// The SLO is judged at its percentile.
+	slow := times(5, 1, 4, 2, 30)
+	for percentile, meets := range map[float64]bool{80: true, 81: false} {
+		w := judge("w", workflow.SLO{Latency: 5 * time.Millisecond, Percentile: percentile}, []*contender{{Name: Chosen, CPUs: 1, took: slow}})
+		if w.Plans[0].Meets != meets {
+			t.Errorf("p%v: %v", percentile, w.Why)
+		}
 	}
 }
 

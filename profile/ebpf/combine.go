@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/syscalls"
 )
@@ -129,17 +130,7 @@ func medianOf(runs []run, of func(*run) time.Duration) time.Duration {
 	for i := range runs {
 		values[i] = of(&runs[i])
 	}
-	return median(values)
-}
-
-// median sorts its argument; 0 of none.
-func median(values []time.Duration) time.Duration {
-	if len(values) == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	n := len(values)
-	return (values[n/2] + values[(n-1)/2]) / 2
+	return quantile.Median(values)
 }
 
 // divided is how long each stretch and wait of a run takes, and how a stretch

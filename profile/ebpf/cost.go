@@ -3,6 +3,8 @@ package ebpf
 import (
 	"slices"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/quantile"
 )
 
 const (
@@ -30,7 +32,7 @@ func costOf(light, near []run) cost {
 	for i := range near {
 		hits = append(hits, time.Duration(near[i].probes()))
 	}
-	n := float64(median(hits))
+	n := float64(quantile.Median(hits))
 	if n == 0 {
 		return cost{}
 	}
@@ -55,11 +57,13 @@ func costOf(light, near []run) cost {
 	}
 	// What one side cannot hold lies on the other.
 	if len(native) >= piecesForBound {
-		c.native = min(c.native, quantile(native, 10))
+		slices.Sort(native)
+		c.native = min(c.native, quantile.Nearest(native, 10))
 		c.held = min(2*excess-c.native, float64(maxProbeCost))
 	}
 	if len(held) >= piecesForBound {
-		c.held = min(c.held, quantile(held, 10))
+		slices.Sort(held)
+		c.held = min(c.held, quantile.Nearest(held, 10))
 	}
 	return c
 }
@@ -76,10 +80,4 @@ func (c cost) off(s stretch) stretch {
 		p.took = max(0, p.took-time.Duration(per*p.probes))
 	}
 	return out
-}
-
-// quantile is the nearest-rank one; it sorts its argument.
-func quantile(values []float64, percent int) float64 {
-	slices.Sort(values)
-	return values[max((percent*len(values)+99)/100, 1)-1]
 }

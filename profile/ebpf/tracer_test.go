@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -232,7 +233,7 @@ func TestRealInterpreters(t *testing.T) {
 			for _, a := range said[passNear] { // whose division it is
 				own = append(own, a.Says)
 			}
-			if got, want := quantile(shares, 50), quantile(own, 50); math.Abs(got-want) > 0.06 {
+			if got, want := quantile.Median(shares), quantile.Median(own); math.Abs(got-want) > 0.06 {
 				t.Errorf("native for %.3f of its time on a CPU, its own clock says %.3f", got, want)
 			}
 		})
@@ -307,7 +308,7 @@ def handle():
 	for _, a := range said[passLight] {
 		runs = append(runs, seconds(a.CPU))
 	}
-	want := median(runs)
+	want := quantile.Median(runs)
 	if (all - want).Abs() > want/4 {
 		t.Errorf("it takes %v, its clock says %v", all, want)
 	}
@@ -343,7 +344,7 @@ def handle():
 		for _, a := range said[passLight] {
 			own = append(own, seconds(a.CPU))
 		}
-		all[i] = median(own)
+		all[i] = quantile.Median(own)
 	}
 	if more, want := native[1]-native[0], all[1]-all[0]; (more - want).Abs() > want*3/10 {
 		t.Errorf("%v more are native of %v more: %v of %v", more, want, native, all)

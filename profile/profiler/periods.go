@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -131,7 +132,7 @@ func align(o *profile.Observation) ([]stretch, int) {
 		}
 		s := group[0][at]
 		// The median: one run that was held up must not stretch a period.
-		line[at] = stretch{class: s.Class, cause: s.Cause, partly: s.Partly, mean: median(values), variance: variance(values)}
+		line[at] = stretch{class: s.Class, cause: s.Cause, partly: s.Partly, mean: quantile.Median(values), variance: variance(values)}
 	}
 	return line, len(group)
 }
@@ -176,16 +177,6 @@ func coarsen(run []profile.Segment, resolution time.Duration) []profile.Segment 
 		out[i] = profile.Segment{Class: s.class, Cause: s.cause, Partly: s.partly, Took: time.Duration(s.mean)}
 	}
 	return out
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Clone(values)
-	slices.Sort(sorted)
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
 // variance of a sample; 0 of one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/quantile"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/ebpf"
 	"github.com/chiron-faas/chiron/profile/portable"
@@ -140,15 +141,15 @@ func (s *slowdown) calls(b *testing.B, w *host.Worker, pass int) float64 {
 			took = append(took, float64(c.Run)/float64(time.Millisecond))
 		}
 	}
-	return median(took)
+	return quantile.Median(took)
 }
 
 // report gives the medians of the rounds.
 func (s *slowdown) report(b *testing.B) {
 	b.Helper()
-	b.ReportMetric(median(s.plain), "plain-ms")
+	b.ReportMetric(quantile.Median(s.plain), "plain-ms")
 	for name, factors := range s.factors {
-		b.ReportMetric(median(factors), name+"-x")
+		b.ReportMetric(quantile.Median(factors), name+"-x")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/quantile"
 )
 
 // cost is what strace adds to one system call of the traced thread.
@@ -47,13 +49,15 @@ func costOf(runs []run, traced, untraced time.Duration) cost {
 	}
 	var k cost
 	if len(reads) > 0 {
-		k.inside = quantile(reads, 50)
+		slices.Sort(reads)
+		k.inside = quantile.Nearest(reads, 50)
 	}
 	excess := time.Duration(max(0, int64(traced-untraced))) * time.Duration(len(runs)) / time.Duration(calls)
 	k.inside = min(k.inside, excess)
 	k.outside = excess - k.inside
 	if len(gaps) >= gapsForBound {
-		k.outside = min(k.outside, max(0, quantile(gaps, 10)))
+		slices.Sort(gaps)
+		k.outside = min(k.outside, max(0, quantile.Nearest(gaps, 10)))
 	} else {
 		k.outside = min(k.outside, maxOutside)
 	}
@@ -95,10 +99,4 @@ func onlyReads(name string) bool {
 		return true
 	}
 	return false
-}
-
-// quantile is the nearest-rank one; it sorts its argument.
-func quantile(d []time.Duration, percent int) time.Duration {
-	slices.Sort(d)
-	return d[max((percent*len(d)+99)/100, 1)-1]
 }
