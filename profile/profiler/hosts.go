@@ -3,6 +3,7 @@ package profiler
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -36,8 +37,7 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 		s.interpreters[asked] = interpreter
 	}
 	patience := s.options.ImportTimeout
-	begin := time.Now()
-	start := func() (*host.Zygote, error) {
+	zygote, err := s.startCompiled(func() (*host.Zygote, error) {
 		started, cancel := context.WithTimeout(ctx, patience)
 		defer cancel() // it bounds the start alone
 		zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
@@ -47,20 +47,48 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 			return nil, fmt.Errorf("it did not import within %v: see what the top level of %s waits for, and move long work into the handler", patience, f.File)
 		}
 		return zygote, err
-	}
-	zygote, err := start()
-	if err == nil && compiledSince(s.options.BytecodeCache, begin) {
-		// A process that compiled its modules keeps megabytes that one which
-		// finds them compiled, as when serving, never has.
-		zygote.Close()
-		zygote, err = start()
-	}
+	})
 	if err != nil {
 		return nil, err
 	}
 	h := &functionHost{function: f, interpreter: interpreter, zygote: zygote}
 	s.hosts[name] = h
 	return h, nil
+}
+
+// startCompiled starts a host, and starts it again where it compiled modules: a
+// process that did keeps megabytes that one which finds them compiled, as when
+// serving, never has.
+func (s *session) startCompiled(start func() (*host.Zygote, error)) (*host.Zygote, error) {
+	begin := time.Now()
+	zygote, err := start()
+	if err == nil && compiledSince(s.options.BytecodeCache, begin) {
+		zygote.Close()
+		zygote, err = start()
+	}
+	return zygote, err
+}
+
+// compiledSince says whether a folder for compiled modules has got one since a
+// moment.
+func compiledSince(cache string, begin time.Time) bool {
+	if cache == "" {
+		return false
+	}
+	found := false
+	// What cannot be read says nothing, and costs only exactness.
+	_ = filepath.WalkDir(cache, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // see above
+		}
+		// File systems stamp by the kernel's tick, up to 10 ms behind.
+		if info, err := d.Info(); err == nil && info.ModTime().After(begin.Add(-10*time.Millisecond)) {
+			found = true
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return found
 }
 
 func (s *session) spec(interpreter host.Interpreter, site []string, f host.Function) host.Spec {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/profile"
@@ -28,43 +26,15 @@ func (s *session) bareHost(ctx context.Context, interpreter host.Interpreter) (*
 	if err := os.WriteFile(file, []byte("def handle(req):\n    return req\n"), 0o644); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	start := func() (*host.Zygote, error) {
+	zygote, err := s.startCompiled(func() (*host.Zygote, error) {
 		return host.Start(ctx, s.spec(interpreter, nil, host.Function{Name: nothing, File: file}))
-	}
-	zygote, err := start()
-	if err == nil && compiledSince(s.options.BytecodeCache, begin) {
-		zygote.Close()
-		zygote, err = start()
-	}
+	})
 	if err != nil {
 		return nil, err
 	}
 	h := &functionHost{interpreter: interpreter, zygote: zygote}
 	s.bare[interpreter.Path] = h
 	return h, nil
-}
-
-// compiledSince says whether a folder for compiled modules has got one since a
-// moment.
-func compiledSince(cache string, begin time.Time) bool {
-	if cache == "" {
-		return false
-	}
-	found := false
-	// What cannot be read says nothing, and costs only exactness.
-	_ = filepath.WalkDir(cache, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // see above
-		}
-		// File systems stamp by the kernel's tick, up to 10 ms behind.
-		if info, err := d.Info(); err == nil && info.ModTime().After(begin.Add(-10*time.Millisecond)) {
-			found = true
-			return filepath.SkipAll
-		}
-		return nil
-	})
-	return found
 }
 
 // ledger compares the memory of a function's host with that of a bare one.
