@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
@@ -26,8 +27,7 @@ import (
 // project writes a workflow of a task, four side by side, and a task.
 func project(t *testing.T) *workflow.Project {
 	t.Helper()
-	dir := t.TempDir()
-	for name, content := range map[string]string{
+	return benchtest.Project(t, map[string]string{
 		"chiron.yaml": `name: mixed
 slo: 60ms
 definition: workflow.asl.json
@@ -49,16 +49,7 @@ functions:
 		"wait.py":    "import time\n\n\ndef handler(event, context):\n    time.sleep(0.006)\n    return 1\n",
 		"digest.py":  "import hashlib\n\n\ndef handler(event, context):\n    return hashlib.pbkdf2_hmac('sha256', b'p', b's', 12000).hex()\n",
 		"small.py":   "def handler(event, context):\n    return {'ok': True}\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := workflow.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	})
 }
 
 // program builds chiron, whose "chiron wrap" runs the wraps.
@@ -70,11 +61,7 @@ func program(t *testing.T) string {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("there is no python3")
 	}
-	bin := filepath.Join(t.TempDir(), "chiron")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/chiron").CombinedOutput(); err != nil {
-		t.Fatalf("build chiron: %v\n%s", err, out)
-	}
-	return bin
+	return benchtest.Program(t)
 }
 
 // constants are like a small machine's.

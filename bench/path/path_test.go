@@ -2,24 +2,17 @@ package path
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/chiron-faas/chiron/bench/benchtest"
 )
 
 // TestRun measures shortly: the figures mean nothing, that there are some does.
 func TestRun(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "chiron")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/chiron-faas/chiron/cmd/chiron")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := Run(t.Context(), Options{Binary: binary, Rounds: 1, Round: 100 * time.Millisecond, Steady: 500})
+	r, err := Run(t.Context(), Options{Binary: benchtest.Program(t), Rounds: 1, Round: 100 * time.Millisecond, Steady: 500})
 	if err != nil {
 		t.Fatal(err)
 	}

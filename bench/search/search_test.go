@@ -3,12 +3,12 @@ package search
 import (
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
@@ -56,24 +56,14 @@ func TestJudge(t *testing.T) {
 // project writes a workflow of four functions that compute side by side.
 func project(t *testing.T) *workflow.Project {
 	t.Helper()
-	dir := t.TempDir()
 	branch := func(name string) string {
 		return `{"StartAt": "` + name + `", "States": {"` + name + `": {"Type": "Task", "Resource": "compute", "End": true}}}`
 	}
-	for name, content := range map[string]string{
+	return benchtest.Project(t, map[string]string{
 		"chiron.yaml":       "name: four\nslo: 500ms\ndefinition: workflow.asl.json\nfunctions:\n  compute: {lang: python, handler: compute.py}\n",
 		"workflow.asl.json": `{"StartAt": "all", "States": {"all": {"Type": "Parallel", "End": true, "Branches": [` + branch("a") + "," + branch("b") + "," + branch("c") + "," + branch("d") + `]}}}`,
 		"compute.py":        "def handler(event, context):\n    n = 0\n    for i in range(60000):\n        n = (n * 31 + i) & 0xFFFF\n    return n\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p, err := workflow.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	})
 }
 
 func TestRandomPlan(t *testing.T) {
@@ -95,10 +85,7 @@ func TestRandomPlan(t *testing.T) {
 // TestRun serves a project's plans by turns. What comes out is the machine's: the
 // test asks that all of it is there.
 func TestRun(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "chiron")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/chiron-faas/chiron/cmd/chiron").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := benchtest.Program(t)
 	constants := predict.Calibration{
 		Request: time.Millisecond, Dispatch: 200 * time.Microsecond, ThreadStart: 100 * time.Microsecond, Startup: 4 * time.Millisecond,
 		Block: 2 * time.Millisecond, IPC: 20 * time.Microsecond, RPC: 500 * time.Microsecond, INV: 100 * time.Microsecond,

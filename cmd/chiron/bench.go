@@ -1,7 +1,12 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
+
+	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/workflow"
 )
 
 // newBench is the parent of the experiments, one file each.
@@ -22,4 +27,40 @@ an idle machine is asked for.`,
 	}
 	cmd.AddCommand(newBenchAccuracy(a), newBenchPath(a), newBenchSearch(a))
 	return cmd
+}
+
+// textReport is an experiment's report, for people and as JSON.
+type textReport interface {
+	WriteText(w io.Writer) error
+}
+
+// experiment runs one with this program, shows what it is at, and prints its
+// report.
+func (a *app) experiment(run func(binary string, progress func(text string)) (textReport, error)) error {
+	binary, err := a.self()
+	if err != nil {
+		return err
+	}
+	shown := a.progress()
+	report, err := run(binary, func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) })
+	shown.end()
+	if err != nil {
+		return err
+	}
+	return a.report(report, func(w io.Writer, _ style) {
+		_ = report.WriteText(w) // a report's writer keeps its error
+	})
+}
+
+// loadProjects reads the projects that an experiment is given.
+func loadProjects(paths []string) ([]*workflow.Project, error) {
+	var all []*workflow.Project
+	for _, path := range paths {
+		p, err := loadProject(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }

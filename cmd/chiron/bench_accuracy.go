@@ -45,12 +45,9 @@ command again goes on with it.`,
 			if err := checkAccuracy(&o, names, args); err != nil {
 				return err
 			}
-			for _, dir := range args {
-				p, err := loadProject(dir)
-				if err != nil {
-					return err
-				}
-				o.Projects = append(o.Projects, p)
+			var err error
+			if o.Projects, err = loadProjects(args); err != nil {
+				return err
 			}
 			report, err := a.measureAccuracy(cmd.Context(), o)
 			if err != nil {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/path"
-	"github.com/chiron-faas/chiron/pipeline"
 )
 
 func newBenchPath(a *app) *cobra.Command {
@@ -23,19 +21,9 @@ agent and host, beside the same handler under Flask, and a workflow of ten.`,
 			if o.Rounds < 0 || o.Round < 0 {
 				return usagef("--rounds and --round: give positive values, or 0 for the defaults")
 			}
-			var err error
-			if o.Binary, err = a.self(); err != nil {
-				return err
-			}
-			shown := a.progress()
-			o.Progress = func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) }
-			report, err := path.Run(cmd.Context(), o)
-			shown.end()
-			if err != nil {
-				return err
-			}
-			return a.report(report, func(w io.Writer, _ style) {
-				_ = report.WriteText(w) // a report's writer keeps its error
+			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
+				o.Binary, o.Progress = binary, progress
+				return path.Run(cmd.Context(), o)
 			})
 		},
 	}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/search"
-	"github.com/chiron-faas/chiron/pipeline"
 )
 
 func newBenchSearch(a *app) *cobra.Command {
@@ -28,26 +26,13 @@ cannot meet and two can.`,
 			case o.Rounds < 0 || o.Random < 0 || o.ProfileRuns < 0:
 				return usagef("--rounds, --random and --runs: give positive values, or 0 for the defaults")
 			}
-			for _, dir := range args {
-				p, err := loadProject(dir)
-				if err != nil {
-					return err
-				}
-				o.Projects = append(o.Projects, p)
-			}
 			var err error
-			if o.Binary, err = a.self(); err != nil {
+			if o.Projects, err = loadProjects(args); err != nil {
 				return err
 			}
-			shown := a.progress()
-			o.Progress = func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) }
-			report, err := search.Run(cmd.Context(), o)
-			shown.end()
-			if err != nil {
-				return err
-			}
-			return a.report(report, func(w io.Writer, _ style) {
-				_ = report.WriteText(w) // a report's writer keeps its error
+			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
+				o.Binary, o.Progress = binary, progress
+				return search.Run(cmd.Context(), o)
 			})
 		},
 	}
