@@ -113,7 +113,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"not JSON":          {change(`"runs": 20`, `"runs": twenty`), "line 14, column 16"},
 		"more behind":       {good + "{}", "it is not JSON"},
 		"no version":        {change(`"apiVersion": "chiron/v2",`, ``), "no apiVersion"},
-		"older version":     {change(`chiron/v2`, `chiron/v1`), `its apiVersion is "chiron/v1", this program reads "chiron/v2": measure again`},
+		"older version":     {change(`chiron/v2`, `chiron/v1`), `its apiVersion is "chiron/v1", but this program reads "chiron/v2": make it again`},
 		"other version":     {change(`chiron/v2`, `chiron/v9`), `apiVersion is "chiron/v9"`},
 		"walls not sorted":  {change(`[2,3.000001,5]`, `[2,5,3.000001]`), "walls_ms: they are not sorted"},
 		"walls elsewhere":   {change(`[2,3.000001,5]`, `[2,3,6]`), "walls_ms: they go from 2ms to 6ms, but the wall time from 2ms to 5ms"},
@@ -137,7 +137,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no runs":           {change(`"runs": 20`, `"runs": 0`), "at least one"},
 		"task twice":        {change(`["Sum"]`, `["Check"]`), `task "Check" is that of "check" already`},
 		"no tasks":          {change(`["Sum"]`, `[]`), "names no tasks"},
-		"null periods etc.": {change(`"functions": [`, `"functions": null, "x": [`), "unknown field"},
+		"null periods etc.": {change(`"functions": [`, `"functions": null, "x": [`), `a field "x" that this program does not know`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode([]byte(test.text))

@@ -3,12 +3,13 @@ package profile
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/strictjson"
 )
 
 // The JSON form. Separate types, so that the file's keys carry units and do
@@ -210,25 +211,9 @@ func (s statJSON) stat() Stat {
 // truncated text, another version, an unknown key, or figures that cannot be
 // are errors that say where.
 func Decode(data []byte) (*Profile, error) {
-	// The version first: another version's unknown keys are no news.
-	var version struct {
-		APIVersion string `json:"apiVersion"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, describe(err, data)
-	}
-	switch version.APIVersion {
-	case APIVersion:
-	case "":
-		return nil, errors.New("it has no apiVersion: it is not a profile")
-	default:
-		return nil, fmt.Errorf("its apiVersion is %q, this program reads %q: measure again", version.APIVersion, APIVersion)
-	}
 	var file profileJSON
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil {
-		return nil, describe(err, data)
+	if err := strictjson.Decode(data, "a profile", APIVersion, &file); err != nil {
+		return nil, err
 	}
 	p := &Profile{Workflow: file.Workflow, Machine: file.Machine, Created: file.Created}
 	for i := range file.Functions {
@@ -283,28 +268,4 @@ func (j *functionJSON) function() (Function, error) {
 		f.Periods = append(f.Periods, Period{Class: p.Class, Cause: p.Cause, Mean: time.Duration(p.Mean), StdDev: time.Duration(p.StdDev)})
 	}
 	return f, nil
-}
-
-// describe says in one line what is wrong with a text that is no profile.
-func describe(err error, data []byte) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case len(bytes.TrimSpace(data)) == 0:
-		return errors.New("it is empty")
-	case errors.As(err, &syntax) && syntax.Offset >= int64(len(data)):
-		return fmt.Errorf("it is truncated after %d bytes: measure again", len(data))
-	case errors.As(err, &syntax):
-		return fmt.Errorf("%s: it is not JSON: %w", place(data, syntax.Offset), err)
-	case errors.As(err, &kind):
-		return fmt.Errorf("%s: %s must not be a JSON %s", place(data, kind.Offset), kind.Field, kind.Value)
-	}
-	return err
-}
-
-func place(data []byte, offset int64) string {
-	before := data[:min(offset, int64(len(data)))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := len(before) - bytes.LastIndexByte(before, '\n') - 1
-	return fmt.Sprintf("line %d, column %d", line, max(column, 1))
 }

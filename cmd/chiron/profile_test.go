@@ -85,7 +85,7 @@ func TestProfileDiffOfABadFile(t *testing.T) {
 		"truncated":  {good[:len(good)/2], "it is truncated after"},
 		"overlap":    {change(`"at_ms":2,`, `"at_ms":1,`), `function "market-data": period 2 starts at 1ms, before the one before it ends at 2ms: periods may not overlap`},
 		"negative":   {change(`"class":"cpu","mean_ms":2,`, `"class":"cpu","mean_ms":-2,`), "a period cannot be negative"},
-		"older form": {change("chiron/v2", "chiron/v1"), `its apiVersion is "chiron/v1", this program reads "chiron/v2": measure again`},
+		"older form": {change("chiron/v2", "chiron/v1"), `its apiVersion is "chiron/v1", but this program reads "chiron/v2": make it again`},
 		"empty":      {"", "it is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
