@@ -219,11 +219,10 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestKeeperIsKilled: kill -9 of the keeper leaves no process, and what it left
-// in files does not stand in the way.
-func TestKeeperIsKilled(t *testing.T) {
-	dir := shortDir(t)
-	data, err := json.Marshal(deployment(t, "orphan", ""))
+// startKeeper starts a program that keeps a deployment up, and waits until it is.
+func startKeeper(t *testing.T, dir, name string) *exec.Cmd {
+	t.Helper()
+	data, err := json.Marshal(deployment(t, name, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +230,25 @@ func TestKeeperIsKilled(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	keeper := exec.Command(os.Args[0], "keep", dir, file)
+	out, err := keeper.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "up\n" {
+		t.Fatalf("the keeper says %q, %v", line, err)
+	}
+	return keeper
+}
+
+// TestKeeperIsKilled: kill -9 of the keeper leaves no process, and what it left
+// in files does not stand in the way.
+func TestKeeperIsKilled(t *testing.T) {
+	dir := shortDir(t)
 	// Agents do not inherit the keeper's environment: they are known by their
 	// arguments.
 	left := func() []string {
@@ -248,18 +266,7 @@ func TestKeeperIsKilled(t *testing.T) {
 		}
 		return found
 	}
-	keeper := exec.Command(os.Args[0], "keep", dir, file)
-	out, err := keeper.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := keeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "up\n" {
-		t.Fatalf("the keeper says %q, %v", line, err)
-	}
+	keeper := startKeeper(t, dir, "orphan")
 	target, err := New(Options{Binary: os.Args[0], Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,9 @@
 package local
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -70,26 +67,7 @@ func TestEveryUpHasGroups(t *testing.T) {
 // then leaves neither files nor control groups.
 func TestDownOfDead(t *testing.T) {
 	dir := shortDir(t)
-	data, err := json.Marshal(deployment(t, "orphan", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "d.json")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	keeper := exec.Command(os.Args[0], "keep", dir, file)
-	out, err := keeper.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := keeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "up\n" {
-		t.Fatalf("the keeper says %q, %v", line, err)
-	}
+	keeper := startKeeper(t, dir, "orphan")
 	target := newTarget(t, dir, true)
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
