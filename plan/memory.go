@@ -24,11 +24,11 @@ func (p *Plan) MemoryEstimate(measured *profile.Profile) int64 {
 //	for each task what its call frees again.
 //
 // The tasks of a process are taken to run at the same time, and functions to
-// import different modules: the estimate is high where they do not (by 3 to 7 MB
-// for examples/finra-5 and slapp in one wrap; within 2 % with a wrap for each
-// function, against RSS of the zygotes and private pages of the workers in
-// /proc/PID/smaps_rollup). It leaves out the agent, some 8.5 MB a wrap. It is 0
-// where the profile has no memory.
+// import different modules: the estimate is high where they do not. Measured
+// (BenchmarkMemoryEstimate of bench/serving: RSS of the zygotes and private pages
+// of the workers in /proc/PID/smaps_rollup): within 2 % for examples/finra-5 and
+// slapp with a wrap for each function, 0.5 and 6 MB too much in one wrap. It
+// leaves out the agent. It is 0 where the profile has no memory.
 func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
 	return w.memory(measured, func(string) bool { return true })
 }

@@ -1,0 +1,124 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/plan/model"
+	"github.com/chiron-faas/chiron/workflow"
+)
+
+// BenchmarkMemoryEstimate holds Plan.MemoryEstimate, of a profile measured first,
+// against what the language hosts of served plans hold.
+func BenchmarkMemoryEstimate(b *testing.B) {
+	binary := benchtest.Program(b)
+	for _, name := range []string{"finra-5", "slapp"} {
+		dir := b.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("../../examples/"+name)); err != nil {
+			b.Fatal(err)
+		}
+		p, err := workflow.Load(dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		measured, _, err := pipeline.Profile(b.Context(), pipeline.ProfileOptions{Project: p, Reuse: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		endStore, err := pipeline.ServeStore(b.Context(), p, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, m := range []model.Model{model.OneToOne, model.FaastlaneP} {
+			b.Run(fmt.Sprintf("%s/%s", name, m), func(b *testing.B) {
+				pl, err := model.Build(m, model.Input{Workflow: p.Name, Definition: p.Definition, Functions: p.Functions, Profile: measured})
+				if err != nil {
+					b.Fatal(err)
+				}
+				dir, err := os.MkdirTemp("", "m") // of a short name: see Options.Dir
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer func() { _ = os.RemoveAll(dir) }()
+				up, err := Up(b.Context(), Options{Project: p, Plan: pl, Binary: binary, Dir: dir, Interpreter: interpreter})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer func() { _ = up.Down(b.Context()) }()
+				for b.Loop() {
+					if _, _, err := Post(b.Context(), up.Client, "/", p.Input, false); err != nil {
+						b.Fatal(err)
+					}
+				}
+				status, err := up.Running.Status(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				held := 0.0
+				for _, w := range status.Wraps {
+					for _, zygote := range children(b, w.PID) {
+						held += rollup(b, zygote, "Rss")
+						for _, worker := range children(b, zygote) {
+							held += rollup(b, worker, "Private_Clean") + rollup(b, worker, "Private_Dirty")
+						}
+					}
+				}
+				estimate := float64(pl.MemoryEstimate(measured)) / 1e6
+				b.ReportMetric(held, "held-MB")
+				b.ReportMetric(estimate, "estimate-MB")
+				b.ReportMetric(estimate-held, "high-by-MB")
+			})
+		}
+		if err := endStore(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func interpreter(ctx context.Context, lang, runtime string) (string, error) {
+	found, err := host.FindInterpreter(ctx, lang, runtime)
+	return found.Path, err
+}
+
+// children of a process, whichever of its threads started them (proc_pid_task(5)).
+func children(b *testing.B, pid int) (found []int) {
+	b.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(lists) == 0 {
+		b.Skip("the kernel does not tell a process' children")
+	}
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // a thread may have ended
+		for _, field := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				b.Fatal(err)
+			}
+			found = append(found, child)
+		}
+	}
+	return found
+}
+
+// rollup is a figure of /proc/PID/smaps_rollup, MB.
+func rollup(b *testing.B, pid int, name string) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n"+name+":")
+	kb, err := strconv.Atoi(strings.Fields(rest + " .")[0])
+	if err != nil {
+		b.Fatalf("%s of process %d: %v", name, pid, err)
+	}
+	return float64(kb<<10) / 1e6
+}
