@@ -192,6 +192,7 @@ func (m *measurer) measure(ctx context.Context) (*Report, error) {
 	r.observe(observed)
 	r.fit(observed)
 	r.Calibration.Spread, r.Calibration.Together = factors(observed), together(observed)
+	r.Calibration.Agent = agentTime(observed)
 	if m.cpus > 1 {
 		r.Calibration.Beside = beside(observed)
 	}

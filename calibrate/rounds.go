@@ -35,6 +35,8 @@ type observation struct {
 	// overheads has a value for each request, not each round: what it took
 	// before the last function of the last stage began and after it ended.
 	overheads []float64
+	// agent is the CPU time of wrap 1's agent, of a request.
+	agent []float64
 	// functions has the runs of each function of the traced request, in the
 	// order in which they began.
 	functions [][]float64
@@ -64,7 +66,7 @@ func (m *measurer) rounds(ctx context.Context, shapes []*running, n int) ([]*obs
 			if round < warmRounds {
 				o = nil
 			}
-			if err := turn(ctx, shapes[at].client, o); err != nil {
+			if err := turn(ctx, shapes[at], o); err != nil {
 				return nil, fmt.Errorf("shape %s: %w", shapes[at].name, err)
 			}
 		}
@@ -74,28 +76,38 @@ func (m *measurer) rounds(ctx context.Context, shapes []*running, n int) ([]*obs
 }
 
 // turn is one shape's in a round; o nil: nothing is kept.
-func turn(ctx context.Context, c *client, o *observation) error {
+func turn(ctx context.Context, r *running, o *observation) error {
+	c, agent := r.client, r.agents[0].cmd.Process.Pid
 	first, err := c.invoke(ctx, true)
+	if err != nil {
+		return err
+	}
+	before, err := processTime(agent)
 	if err != nil {
 		return err
 	}
 	var latency, lastStart, tail time.Duration
 	for range timedRequests {
 		time.Sleep(pause)
-		r, err := c.invoke(ctx, false)
+		answer, err := c.invoke(ctx, false)
 		if err != nil {
 			return err
 		}
-		latency += r.latency()
-		lastStart += r.lastStart()
-		tail += r.tail()
+		latency += answer.latency()
+		lastStart += answer.lastStart()
+		tail += answer.tail()
 		if o != nil {
-			o.overheads = append(o.overheads, float64(r.lastStart()+r.tail()))
+			o.overheads = append(o.overheads, float64(answer.lastStart()+answer.tail()))
 		}
 	}
 	if o == nil {
 		return nil
 	}
+	after, err := processTime(agent)
+	if err != nil {
+		return err
+	}
+	o.agent = append(o.agent, float64(after-before)/timedRequests)
 	o.latency = append(o.latency, float64(latency)/timedRequests)
 	o.lastStart = append(o.lastStart, float64(lastStart)/timedRequests)
 	o.tail = append(o.tail, float64(tail)/timedRequests)

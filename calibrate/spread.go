@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/chiron-faas/chiron/predict"
 )
@@ -68,6 +69,29 @@ func together(observed []*observation) float64 {
 		return rounded(max(0, sum/pairs))
 	}
 	return 0
+}
+
+// agentTime is predict.Calibration.Agent: what each further call, in a sequence or
+// beside others, adds to the CPU time of the agent.
+func agentTime(observed []*observation) time.Duration {
+	var points []point
+	for _, o := range observed {
+		calls := 0
+		for _, n := range sequenceLengths {
+			if o.name == key("sequence", n) {
+				calls = n
+			}
+		}
+		for _, n := range poolWidths {
+			if o.name == key("pool", n) {
+				calls = n
+			}
+		}
+		if calls > 0 {
+			points = append(points, point{float64(calls), midmean(o.agent)})
+		}
+	}
+	return time.Duration(max(0, slope(points))).Round(100 * time.Nanosecond)
 }
 
 // beside is predict.Calibration.Beside: how much longer the functions of the shape

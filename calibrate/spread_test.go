@@ -3,7 +3,9 @@ package calibrate
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/chiron-faas/chiron/predict"
 )
@@ -98,5 +100,38 @@ func TestTogether(t *testing.T) {
 	}
 	if got := together(nil); got != 0 {
 		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestAgentTime(t *testing.T) {
+	// 0.2 ms a request and 0.05 for each call; what runs in threads does not count.
+	observed := []*observation{{shape: &shape{name: key("threads", 8)}, agent: []float64{9e6}}}
+	for name, calls := range map[string]float64{
+		key("sequence", 1): 1, key("sequence", 6): 6, key("pool", 2): 2, key("pool", 4): 4,
+	} {
+		observed = append(observed, &observation{shape: &shape{name: name}, agent: []float64{2e5 + 5e4*calls, 2e5 + 5e4*calls}})
+	}
+	if got := agentTime(observed); got != 50*time.Microsecond {
+		t.Errorf("%v, want 50µs", got)
+	}
+	if got := agentTime(nil); got != 0 {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+func TestProcessTime(t *testing.T) {
+	before, err := processTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < 1e8; n++ { // it must show, and at most what passed
+		_ = n
+	}
+	after, err := processTime(os.Getpid())
+	if err != nil || after <= before {
+		t.Errorf("%v after %v: %v", after, before, err)
+	}
+	if _, err := processTime(1 << 30); err == nil {
+		t.Error("of a process that there is not: no error")
 	}
 }

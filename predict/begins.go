@@ -24,12 +24,17 @@ func (s *simulation) due(x *interpreter, t int, at int64) {
 	for first > 0 && s.begins[x.begins[first-1]].made == s.now {
 		first--
 	}
-	// xorshift64 (Marsaglia, 2003); and the last changes places with any, which
-	// makes all orders alike (Durstenfeld, 1964).
+	// The last changes places with any, which makes all orders alike (Durstenfeld,
+	// 1964).
+	other := first + s.drawn(last-first+1)
+	a, b := &s.begins[x.begins[last]], &s.begins[x.begins[other]]
+	a.task, b.task = b.task, a.task
+}
+
+// drawn is a number below n (xorshift64: Marsaglia, 2003).
+func (s *simulation) drawn(n int) int {
 	s.shuffle ^= s.shuffle << 13
 	s.shuffle ^= s.shuffle >> 7
 	s.shuffle ^= s.shuffle << 17
-	other := first + int(s.shuffle>>33%uint64(last-first+1))
-	a, b := &s.begins[x.begins[last]], &s.begins[x.begins[other]]
-	a.task, b.task = b.task, a.task
+	return int(s.shuffle >> 33 % uint64(n))
 }

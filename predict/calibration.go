@@ -68,6 +68,10 @@ type Calibration struct {
 	// (Spearman's) of the times of two functions of a request, over requests. 0:
 	// each varies for itself; 1: all do as one.
 	Together float64
+	// Agent is the CPU time of a wrap's agent for one call of a function, which
+	// others lack where CPUs are scarce. How long it holds the call up is in
+	// Dispatch.
+	Agent time.Duration
 	// Beside is by which part of its time a function that computes takes longer
 	// for each other CPU that computes too: CPUs share caches, memory and, as
 	// virtual ones, cores.
@@ -101,6 +105,9 @@ func (c *Calibration) Check() error {
 		case *k.value > maxConstant:
 			faults = append(faults, fmt.Errorf("%s is over a minute (%v)", k.key, *k.value))
 		}
+	}
+	if c.Agent < 0 || c.Agent > maxConstant {
+		faults = append(faults, fmt.Errorf("agent_ms is %v: it is from 0 to a minute", c.Agent))
 	}
 	if c.SwitchInterval == 0 {
 		faults = append(faults, errors.New("switch_interval_ms is 0: CPython's is 5"))
@@ -173,6 +180,7 @@ type calibrationJSON struct {
 	Constants  map[string]float64 `json:"constants"`
 	Spread     []float64          `json:"spread"`
 	Together   float64            `json:"together"`
+	Agent      float64            `json:"agent_ms"`
 	Beside     float64            `json:"beside"`
 }
 
@@ -209,6 +217,9 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 	if c.Together != 0 {
 		fmt.Fprintf(&b, `,"together":%s`, strconv.FormatFloat(c.Together, 'f', -1, 64))
 	}
+	if c.Agent != 0 {
+		fmt.Fprintf(&b, `,"agent_ms":%s`, strconv.FormatFloat(float64(c.Agent)/1e6, 'f', -1, 64))
+	}
 	if c.Beside != 0 {
 		fmt.Fprintf(&b, `,"beside":%s`, strconv.FormatFloat(c.Beside, 'f', -1, 64))
 	}
@@ -218,7 +229,8 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements json.Unmarshaler. A constant that is missing or not
 // known is an error: a file of another version is measured anew. One without a
-// spread is taken for one whose constants do not vary.
+// spread is taken for one whose constants do not vary; an agent's CPU time that is
+// missing is none.
 func (c *Calibration) UnmarshalJSON(data []byte) error {
 	var file calibrationJSON
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -227,6 +239,10 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together, Beside: file.Beside}
+	if math.Abs(file.Agent) > float64(maxConstant/time.Millisecond) {
+		return fmt.Errorf("agent_ms: %v ms is over a minute", file.Agent)
+	}
+	c.Agent = time.Duration(math.Round(file.Agent * 1e6))
 	known := c.constants()
 	for _, k := range known {
 		ms, ok := file.Constants[k.key]

@@ -24,11 +24,13 @@ const (
 	forks        // a wrap's zygote, for one child
 	starts       // a forked process, up to its first handler's begin
 	ends         // a forked process' end
+	calls        // an agent's call of a function
 )
 
 // zygote is one wrap's.
 type zygote struct {
 	queue []int // interpreters to fork; the first is being forked
+	last  int   // CPU, from 1, that it had last; 0: not known
 }
 
 // leftover is work that goes on when a stage has ended.
@@ -41,7 +43,7 @@ func (s *simulation) readyZygotes() {
 	n := len(s.wraps) - 1
 	s.zygotes = slices.Grow(s.zygotes[:0], n)[:n]
 	for i := range s.zygotes {
-		s.zygotes[i].queue = s.zygotes[i].queue[:0]
+		s.zygotes[i] = zygote{queue: s.zygotes[i].queue[:0]}
 	}
 }
 
@@ -69,6 +71,7 @@ func (s *simulation) fork(i int, nodes []int) {
 func (s *simulation) forkNext(wrap int) {
 	s.work(thread{
 		job: forks, interpreter: s.zygotes[wrap].queue[0], cpu: -1, domain: s.homes[wrap],
+		last: s.zygotes[wrap].last,
 		left: int64(min(s.p.calibration.Block, s.p.calibration.Startup)),
 	})
 }
@@ -92,13 +95,14 @@ func (s *simulation) endJob(t int) {
 			left: int64(max(0, c.Startup-c.Block)),
 		})
 		z := &s.zygotes[proc.wrap]
+		z.last = th.on
 		z.queue = slices.Delete(z.queue, 0, 1)
 		if len(z.queue) > 0 {
 			s.forkNext(proc.wrap)
 		}
 	case starts:
 		in := &s.interpreters[th.interpreter]
-		in.up, in.ready = true, s.now
+		in.up, in.ready, in.last = true, s.now, th.on
 		for _, waiting := range in.queue {
 			s.schedule(th.interpreter, waiting, s.now)
 		}

@@ -18,6 +18,8 @@ type interpreter struct {
 	up    bool
 	ready int64
 	queue []int // tasks
+	// last is the CPU, from 1, on which a forked process has begun.
+	last int
 	// called are the functions that a forked process has called.
 	called []int
 	// begins are those of its threads, indices of simulation.begins.
@@ -83,7 +85,9 @@ func (s *simulation) release(i, t int, computes bool) {
 		s.at(in.grab, event{kind: grab, subject: i})
 		return
 	}
+	s.processor.waker = s.threads[t].on
 	s.hold(i, s.takeFirst(in))
+	s.processor.waker = 0
 }
 
 // grab is the moment at which a waiter that was woken has a CPU.
@@ -116,7 +120,9 @@ func (s *simulation) handOver(i int) {
 	first := s.takeFirst(in)
 	s.become(t, Lock)
 	in.line = append(in.line, waiter{thread: t, since: s.now})
+	s.processor.waker = s.threads[t].on
 	s.hold(i, first)
+	s.processor.waker = 0
 }
 
 // takeFirst removes the first in line: who has been asleep longest without

@@ -45,9 +45,9 @@ type Prediction struct {
 	// where every period takes its mean: see Distribution for how it varies.
 	Latency time.Duration
 	// CPU is the time on CPUs that it takes: the cpu and native periods of its
-	// functions, and Startup and Exit of the processes that are forked. How much of
-	// the other constants is CPU time and how much waiting nobody has measured:
-	// they are not in it.
+	// functions, Startup and Exit of the processes that are forked, and Agent of
+	// each call. How much of the other constants is CPU time and how much waiting
+	// nobody has measured: they are not in it.
 	CPU time.Duration
 	// Memory is the most that its wraps hold during one of its stages, bytes:
 	// plan.MemoryDuring. 0 where the profile has no memory.

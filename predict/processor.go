@@ -10,9 +10,9 @@ import (
 
 // processor deals CPUs out as Linux does (EEVDF, kernel/sched/fair.c, from 6.6 on;
 // CFS before was alike at this grain): a thread has its CPU until it waits, or
-// until its turn ends while another that may run there has had no more CPU time; a
-// thread that wakes and has had clearly less takes the CPU at once. Who has had
-// least comes first.
+// until its turn ends while another that waits for that CPU has had no more CPU
+// time; a thread that wakes and has had clearly less takes the CPU at once. Who has
+// had least comes first. Which CPU a thread waits for is balance.go's.
 //
 // Turns matter: of five functions that are called at once on one CPU, the last
 // begins after four turns. A processor that all share evenly has all of them under
@@ -21,8 +21,11 @@ import (
 type processor struct {
 	slots []slot // by CPU
 	line  []int  // of threads that want a CPU and have none
-	// turnEnd is when the next turn ends for which somebody waits; never: none.
+	// turnEnd is when the next turn ends for which somebody waits, or an idle CPU
+	// takes a thread from another's queue; never: neither will be.
 	turnEnd int64
+	// waker is the CPU, from 1, on which a thread wakes others just now.
+	waker int
 	// beside is Calibration.Beside in parts of a thousand: integers add up the
 	// same on every machine.
 	beside int64
@@ -32,6 +35,8 @@ type processor struct {
 type slot struct {
 	thread int   // -1: idle
 	until  int64 // end of its turn
+	idle   int64 // since when it has no thread
+	queue  int64 // since when threads wait for it; never: none does
 }
 
 const (
@@ -50,7 +55,7 @@ func (s *simulation) enterCPU(t int) {
 	th := &s.threads[t]
 	th.wants, th.woke = true, true
 	if th.on == 0 {
-		th.num, th.queued = 0, s.now
+		th.num, th.queued, th.waker = 0, s.now, s.processor.waker
 	}
 	s.running = append(s.running, t)
 	s.shared = true
@@ -90,15 +95,14 @@ func (s *simulation) share() {
 		s.endTurns()
 		s.fill()
 	}
+	s.noteWaiting()
 	q.turnEnd = never
 	for _, t := range q.line {
-		for _, c := range s.mayUse(t) {
-			at := &q.slots[c]
-			if at.until <= s.now { // nobody waited for it when its turn ended
-				at.until = s.now + turn
-			}
-			q.turnEnd = min(q.turnEnd, at.until)
+		at := &q.slots[s.threads[t].home]
+		if at.until <= s.now { // nobody waited for it when its turn ended
+			at.until = s.now + turn
 		}
+		q.turnEnd = min(q.turnEnd, at.until, s.pulled(t))
 	}
 	s.setRates()
 	if s.recording {
@@ -134,8 +138,8 @@ func (s *simulation) endTurns() {
 		had := s.threads[at.thread].had
 		wanted, waits := false, false
 		for _, t := range q.line {
-			if slices.Contains(s.mayUse(t), c) {
-				wanted, waits = true, waits || s.threads[t].had <= had
+			if th := &s.threads[t]; !th.woke && th.home == c {
+				wanted, waits = true, waits || th.had <= had
 			}
 		}
 		if !wanted {
@@ -161,27 +165,21 @@ func (s *simulation) fill() {
 	waiting := 0
 	for i := 0; i < len(q.line); i++ {
 		t := q.line[i]
-		idle, most := -1, -1
-		for _, c := range s.mayUse(t) {
-			other := q.slots[c].thread
-			if other < 0 || s.makeRoom(c) {
-				idle = c
-				break
-			}
-			if most < 0 || s.threads[other].had > s.threads[q.slots[most].thread].had {
-				most = c
-			}
-		}
-		woke := s.threads[t].woke
-		s.threads[t].woke = false
+		th := &s.threads[t]
+		woke := th.woke
+		th.woke = false
+		idle := s.idleFor(t, woke)
+		most := q.slots[th.home].thread
 		switch {
 		case idle >= 0:
 			s.occupy(idle, t)
-		case woke && most >= 0 && s.threads[q.slots[most].thread].had > s.threads[t].had+ahead:
-			q.line = append(q.line, q.slots[most].thread)
-			s.vacate(most)
-			s.occupy(most, t)
+		case woke && most >= 0 && s.threads[most].had > th.had+ahead:
+			q.line = append(q.line, most)
+			s.vacate(th.home)
+			s.occupy(th.home, t)
 		default:
+			// Where a CPU is taken for no time at all, it still finds it idle.
+			th.woke = woke && s.passes(s.mayUse(t))
 			q.line[waiting] = t
 			waiting++
 		}
@@ -189,36 +187,17 @@ func (s *simulation) fill() {
 	q.line = q.line[:waiting]
 }
 
-// makeRoom moves the thread that has a CPU to another that is idle, if it may run
-// there.
-func (s *simulation) makeRoom(c int) bool {
-	q := &s.processor
-	t := q.slots[c].thread
-	if s.threads[t].cpu >= 0 {
-		return false
-	}
-	for _, other := range s.mayUse(t) {
-		if q.slots[other].thread < 0 {
-			until := q.slots[c].until
-			s.vacate(c)
-			s.occupy(other, t)
-			q.slots[other].until = until
-			return true
-		}
-	}
-	return false
-}
-
 func (s *simulation) occupy(c, t int) {
-	s.processor.slots[c] = slot{thread: t, until: s.now + turn}
-	s.threads[t].on = c + 1
+	at := &s.processor.slots[c]
+	at.thread, at.until = t, s.now+turn
+	s.threads[t].on, s.threads[t].last = c+1, c+1
 }
 
 func (s *simulation) vacate(c int) {
 	at := &s.processor.slots[c]
 	th := &s.threads[at.thread]
-	th.on, th.num, th.queued = 0, 0, s.now
-	at.thread = -1
+	th.on, th.num, th.queued, th.home = 0, 0, s.now, c
+	at.thread, at.idle = -1, s.now
 }
 
 // mayUse are the CPUs that a thread may run on.
@@ -253,10 +232,10 @@ func (s *simulation) readyProcessor() {
 	q.beside = int64(math.Round(s.p.calibration.Beside * 1000))
 	q.slots = slices.Grow(q.slots[:0], s.cpus)[:s.cpus]
 	for c := range q.slots {
-		q.slots[c] = slot{thread: -1}
+		q.slots[c] = slot{thread: -1, idle: -balancing, queue: never}
 	}
 	for c := len(s.alone); c < s.cpus; c++ {
 		s.alone = append(s.alone, c)
 	}
-	q.turnEnd = never
+	q.turnEnd, q.waker = never, 0
 }

@@ -17,6 +17,7 @@ func (p *Predictor) cpuTime() time.Duration {
 		clear(called)
 		for t := p.stages[i].first; t < p.stages[i].end; t++ {
 			task, process := &p.tasks[t], p.sim.places[t].process
+			sum += int64(p.calibration.Agent)
 			periods := task.periods
 			if p.sim.processes[process].mode == plan.Fork {
 				call := [2]int{process, task.functionIndex}

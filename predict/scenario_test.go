@@ -22,6 +22,8 @@ func TestPredict(t *testing.T) {
 	started.ThreadStart = 600 * time.Microsecond
 	slower := free
 	slower.Beside = 0.1
+	busyAgent := free
+	busyAgent.Agent = ms
 	forks := Calibration{Startup: 3 * ms, Block: 2 * ms, Exit: ms, SwitchInterval: 5 * ms}
 	for _, c := range []struct {
 		name        string
@@ -60,9 +62,14 @@ func TestPredict(t *testing.T) {
 		{"a task elsewhere", "a", "a: cpu 10", "1: pool ; 1: pool a", paper, 0, 34},
 		// Two processes on one CPU take turns: 10 + 10.
 		{"fewer CPUs than processes", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "1: pool a | pool b", free, 0, 20},
-		// Three on two CPUs, in turns of 4: A B until 4, C B until 8, A C until 12,
-		// then each has 2 left: A B until 14, C until 16.
-		{"three processes on two CPUs", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool a | pool b | pool c", free, 0, 16},
+		// C waits for A's CPU, in turns of 4: A until 4, C 8, A 12, C 16. B is done at
+		// 10, and its CPU takes a thread at 10 + 6: A, which has 2 left, as C has.
+		{"three processes on two CPUs", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool a | pool b | pool c", free, 0, 18},
+		// B's CPU is idle from 2 on and takes a thread at 8, when C's turn ends too.
+		{"an idle CPU takes a thread late", predicttest.Par{"a", "b", "c"}, "a: cpu 20, b: cpu 2, c: cpu 20", "2: pool a | pool b | pool c", free, 0, 24},
+		// The agent's two calls take 1 each of the only CPU, or of the other.
+		{"the agent works too", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "1: pool a | pool b", busyAgent, 0, 22},
+		{"the agent works beside", "a", "a: cpu 10", "2: pool a", busyAgent, 0, 10},
 		// A and B are pinned to CPU 0: 20. C has the other: 10.
 		{"pinned together", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "2: pool@0 a | pool@0 b | pool c", free, 0, 20},
 		// Two wraps of a CPU each, on a machine with one.

@@ -48,6 +48,9 @@ type simulation struct {
 	lists []int
 
 	processor processor
+	// lasts are the CPUs, from 1, that the tasks' threads had last in the request
+	// before; 0: not known.
+	lasts     []int
 	alone     []int // the CPUs' numbers
 	recording bool
 	spans     []span
@@ -74,8 +77,11 @@ type thread struct {
 	wants, woke bool
 	on          int
 	had, queued int64
-	activity    Activity
-	since       int64 // of activity
+	// home is the CPU in whose queue it is, last the one that it had last and waker
+	// the one that its waker had, from 1; 0: not known, or none.
+	home, last, waker int
+	activity          Activity
+	since             int64 // of activity
 }
 
 // span is a Span by thread.

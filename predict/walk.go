@@ -157,12 +157,17 @@ func (s *simulation) startTask(n, i int) {
 	t := s.stage.nodes[n].first
 	calibration := &s.p.calibration
 	pl := s.places[t]
+	here := pl.wrap == s.groups[i].wrap
+	if here && calibration.Agent > 0 {
+		// Before anything points to a thread: more threads may move them all.
+		s.work(thread{job: calls, cpu: -1, domain: s.homes[pl.wrap], left: int64(calibration.Agent)})
+	}
 	th := &s.threads[t-s.stage.first]
 	th.up = n
 	if th.activity == "" {
 		s.become(t-s.stage.first, Start)
 	}
-	if pl.wrap != s.groups[i].wrap {
+	if !here {
 		called := group{wrap: pl.wrap, node: n, children: s.list(n), remote: true, up: s.nodes[n].up, from: i}
 		s.launch(called, int64(calibration.INV)+int64(calibration.RPC)/2)
 		return
@@ -207,6 +212,9 @@ func (s *simulation) schedule(i, t int, begin int64) {
 	th := &s.threads[t-s.stage.first]
 	proc := &s.processes[x.process]
 	th.cpu, th.domain = proc.cpu, proc.domain
+	if x.group >= 0 {
+		th.last, x.last = x.last, 0 // its main thread's; the others are new
+	}
 	th.periods = s.periodsIn(x, t)
 	s.due(x, t, begin)
 }

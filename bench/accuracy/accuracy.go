@@ -295,8 +295,10 @@ func (s *session) visit(ctx context.Context, w *subject) error {
 		if err != nil {
 			return err
 		}
-		if err := s.archive.write(&line{Workflow: w.name, Solo: alone}); err != nil {
-			return err
+		for _, runs := range alone {
+			if err := s.archive.write(&line{Workflow: w.name, Solo: runs}); err != nil {
+				return err
+			}
 		}
 		for _, m := range measured {
 			if err := s.archive.write(&line{Workflow: w.name, Measurement: m}); err != nil {

@@ -211,7 +211,10 @@ func TestSwitchInterval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, runs := range map[string]map[string]*taskRuns{"warm": alone.Warm, "cold": alone.Cold} {
+	if len(alone) != 1 || alone[0].CPUs != some[0].CPUs {
+		t.Fatalf("runs alone on %d numbers of CPUs: the placements have one", len(alone))
+	}
+	for kind, runs := range map[string]map[string]*taskRuns{"warm": alone[0].Warm, "cold": alone[0].Cold} {
 		for task, r := range runs {
 			if len(r.Wall) != minRounds || len(r.CPU) != minRounds {
 				t.Errorf("%s alone, %s: %d and %d runs, want %d", task, kind, len(r.Wall), len(r.CPU), minRounds)

@@ -182,7 +182,7 @@ func (s *predictors) predict(row *Row, p *Placement, m *measurement, main, paper
 			times[i] = p.at
 		}
 		before, _, _ := around(times, m.Begin, m.End)
-		fitted := s.refit(profiles[before].profile, s.workflow.soloOf(m.Begin))
+		fitted := s.refit(profiles[before].profile, s.workflow.soloOf(m.Begin, p.CPUs))
 		for calibration, weight := range map[int]float64{first: 1 - later, last: later} {
 			if first == last {
 				weight = 1

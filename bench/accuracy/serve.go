@@ -40,7 +40,7 @@ type served struct {
 
 // measure brings a batch of placements up, measures them, and takes them down.
 // What the functions take alone is measured in the same rounds.
-func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (_ []*measurement, _ *soloRuns, err error) {
+func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (_ []*measurement, _ []*soloRuns, err error) {
 	s.batches++
 	// It is short, since sockets lie below; of its own for each, since the
 	// local target deals out CPUs by what else is up.
@@ -49,11 +49,19 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	for i, p := range batch {
 		all[i] = &served{Placement: p, dir: filepath.Join(dir, fmt.Sprint(i))}
 	}
-	warm, cold := newSolo(w.project, plan.Pool, len(s.cpus), dir), newSolo(w.project, plan.Fork, len(s.cpus), dir)
-	everything := append(slices.Clone(all), warm.served, cold.served)
+	// Warm and cold by turns, for each number of CPUs.
+	var alone []*solo
+	everything := slices.Clone(all)
+	for _, cpus := range cpusOf(batch) {
+		for _, mode := range []plan.Mode{plan.Pool, plan.Fork} {
+			one := newSolo(w.project, mode, min(cpus, len(s.cpus)), dir)
+			alone, everything = append(alone, one), append(everything, one.served)
+		}
+	}
 	defer func() {
-		warm.closeIdle()
-		cold.closeIdle()
+		for _, one := range alone {
+			one.closeIdle()
+		}
 		err = errors.Join(err, s.takeDown(ctx, everything), os.RemoveAll(dir))
 	}()
 	// Once, before several ask at the same time.
@@ -69,8 +77,10 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 		group.Go(func() error { p.failure = s.bringUp(ctx, w, p); return nil })
 	}
 	_ = group.Wait() // each keeps its own failure
-	if err := errors.Join(warm.failure, cold.failure); err != nil {
-		return nil, nil, err
+	for _, one := range alone {
+		if one.failure != nil {
+			return nil, nil, one.failure
+		}
 	}
 	begin := time.Now().UTC()
 	before, err := readLoad()
@@ -79,8 +89,8 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	}
 	for round := range s.Rounds {
 		s.tell(w, "measure", round, s.Rounds)
-		for _, alone := range []*solo{warm, cold} {
-			if err := alone.turn(ctx, w.project.Input); err != nil {
+		for _, one := range alone {
+			if err := one.turn(ctx, w.project.Input); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -115,7 +125,21 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	if len(failures) == len(all) {
 		return nil, nil, failures[0] // it is not the placements' fault
 	}
-	return measured, &soloRuns{Begin: begin, Warm: warm.runs, Cold: cold.runs}, nil
+	var runs []*soloRuns
+	for i := 0; i < len(alone); i += 2 {
+		runs = append(runs, &soloRuns{Begin: begin, CPUs: alone[i].CPUs, Warm: alone[i].runs, Cold: alone[i+1].runs})
+	}
+	return measured, runs, nil
+}
+
+// cpusOf are the numbers of CPUs that placements run on.
+func cpusOf(placements []*Placement) []int {
+	var all []int
+	for _, p := range placements {
+		all = append(all, p.CPUs)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // bringUp builds and starts a placement.

@@ -25,6 +25,7 @@ func textCalibration(c *pipeline.Calibrated) func(io.Writer, style) {
 			printf(w, "a request costs %.2f times these at p10, %.2f at p90, %.2f at p99\n", at(10), at(90), at(99))
 			printf(w, "functions of a request are slow together: rank correlation %.2f\n", c.Constants.Together)
 		}
+		printf(w, "CPU time of an agent for a call: %s ms; CPUs that compute beside each other take %.1f %% longer each\n", ms(c.Constants.Agent), 100*c.Constants.Beside)
 		if len(c.Report.Checks) > 0 {
 			printf(w, "\n%s\n", s.bold("Predictions made with them"))
 			rows = nil
