@@ -27,17 +27,27 @@ import "slices"
 // another's queue: to the next tick, or to the one after it, as measured.
 const balancing = turn + turn/2
 
+// late is balancing where requests are drawn. The mean request finds its threads
+// well placed and CPUs that take what there is: most requests are near that, and
+// some much slower, so that a mean of both would be neither.
+func (s *simulation) late() int64 {
+	if s.shuffle == 0 {
+		return 0
+	}
+	return balancing
+}
+
 // idleFor finds an idle CPU that a thread gets now, -1 where there is none. Of a
 // thread that woke it decides which CPU's queue it is in.
 func (s *simulation) idleFor(t int, woke bool) int {
-	q, th, may := &s.processor, &s.threads[t], s.mayUse(t)
+	q, th, may, late := &s.processor, &s.threads[t], s.mayUse(t), s.late()
 	idle := func(c int) bool { return q.slots[c].thread < 0 }
 	if !woke {
 		if idle(th.home) {
 			return th.home
 		}
 		for _, c := range may {
-			if idle(c) && max(q.slots[c].idle, q.slots[th.home].queue) <= s.now-balancing || th.cpu >= 0 && s.makeRoom(c) {
+			if idle(c) && max(q.slots[c].idle, q.slots[th.home].queue) <= s.now-late || th.cpu >= 0 && s.makeRoom(c) {
 				return c
 			}
 		}
@@ -68,20 +78,10 @@ func (s *simulation) pulled(t int) int64 {
 	at := int64(never)
 	for _, c := range s.mayUse(t) {
 		if slot := &s.processor.slots[c]; slot.thread < 0 && c != th.home {
-			at = min(at, max(slot.idle, s.processor.slots[th.home].queue)+balancing)
+			at = min(at, max(slot.idle, s.processor.slots[th.home].queue)+s.late())
 		}
 	}
 	return at
-}
-
-// passes says that a thread has one of the CPUs for no time at all.
-func (s *simulation) passes(may []int) bool {
-	for _, c := range may {
-		if t := s.processor.slots[c].thread; t >= 0 && s.threads[t].left <= 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // noteWaiting notes since when threads wait for each CPU.

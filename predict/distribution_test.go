@@ -344,3 +344,33 @@ func TestSamplesReuseTheirMemory(t *testing.T) {
 		t.Errorf("%v allocations a sample", n)
 	}
 }
+
+// TestIdleCPUsAreLate draws requests of three processes on two CPUs: whichever two
+// share one, the CPU of the third is idle for a while once that is done.
+func TestIdleCPUsAreLate(t *testing.T) {
+	c := &Calibration{SwitchInterval: 5 * ms, Spread: []float64{1, 1}}
+	d := predicttest.Define(t, predicttest.Par{"a", "b", "c"})
+	p, err := New(d, predicttest.Behave(t, "a: cpu 10, b: cpu 10, c: cpu 10"), c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		plan              string
+		shortest, longest time.Duration
+	}{
+		// B's CPU is idle from 10 to 16 and then takes one with 2 left.
+		{"2: pool a | pool b | pool c", 18 * ms, 18 * ms},
+		// All have one.
+		{"3: pool a | pool b | pool c", 10 * ms, 10 * ms},
+		// None may move.
+		{"2: pool@0 a | pool@1 b | pool@1 c", 20 * ms, 20 * ms},
+	} {
+		got, err := p.Distribution(predicttest.Arrange(t, c.plan), DistributionOptions{Samples: 200})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first, last := got.Latencies[0], got.Latencies[199]; first != c.shortest || last != c.longest {
+			t.Errorf("%s: from %v to %v, want %v to %v", c.plan, first, last, c.shortest, c.longest)
+		}
+	}
+}

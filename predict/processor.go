@@ -178,8 +178,6 @@ func (s *simulation) fill() {
 			s.vacate(th.home)
 			s.occupy(th.home, t)
 		default:
-			// Where a CPU is taken for no time at all, it still finds it idle.
-			th.woke = woke && s.passes(s.mayUse(t))
 			q.line[waiting] = t
 			waiting++
 		}
