@@ -6,7 +6,8 @@
 // runtime does with a plan (packages wrap and host): branches that start one
 // after the other, processes that are forked and end and need CPU time for both,
 // threads that hand the interpreter lock to each other, processes that share CPUs
-// and slow each other, wraps that are called over the network. What the functions
+// and slow each other, a queue for each CPU that is balanced late (in requests that
+// are drawn), wraps that are called over the network. What the functions
 // do comes from their profile, what the machine costs from a Calibration.
 //
 // Predictor.PaperLatency is the paper's own model, equations 1 to 4 and Algorithm
