@@ -78,16 +78,16 @@ func (s *search) none() error {
 	return errors.New("no plan that was tried keeps the project's limits: allow more wraps, CPUs or memory")
 }
 
-// find finds the best plan by the objective. Where nothing meets the SLO, it
+// find finds the best plan by the goal. Where nothing meets the SLO, it
 // returns the fastest; nil where no plan can be.
 func (s *search) find(ctx context.Context, r *Result, known map[int]*attempt) (*candidate, error) {
-	switch s.Objective {
-	case FewestCPUs, "":
+	switch s.Goal {
+	case plan.FewestCPUs, "":
 		return s.fewestCPUs(ctx, r, known)
-	case LowestLatency, LowestMoney:
+	case plan.LowestLatency, plan.LowestMoney:
 		return s.lowest(ctx, r, known)
 	}
-	return nil, fmt.Errorf("the search has no objective %q", s.Objective)
+	return nil, fmt.Errorf("the search has no goal %q", s.Goal)
 }
 
 // maxTightened is how often the target is lowered for a percentile.
