@@ -73,15 +73,7 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 // TestOptimal holds the search against the exact solver on seeded random stages:
 // 25 of them; CHIRON_GAP=0-1000 asks for the thousand of docs/search.md.
 func TestOptimal(t *testing.T) {
-	first, end := uint64(0), uint64(25)
-	if raceEnabled { // ten times as slow
-		end = 2
-	}
-	if text := os.Getenv("CHIRON_GAP"); text != "" {
-		if n, err := fmt.Sscanf(text, "%d-%d", &first, &end); err != nil || n != 2 {
-			t.Fatalf("CHIRON_GAP=%q: write 0-1000", text)
-		}
-	}
+	first, end := seeds(t, "CHIRON_GAP", 25)
 	type tally struct {
 		cases, optimal int
 		worst, sum     float64
@@ -141,6 +133,22 @@ func TestOptimal(t *testing.T) {
 	if share := float64(all.optimal) / float64(all.cases); share < 0.98 || all.worst > 1.01 {
 		t.Errorf("%.1f %% of the stages are planned optimally, the worst %.2f %% over: want 98 %% and 1 %%", 100*share, 100*(all.worst-1))
 	}
+}
+
+// seeds of random inputs: so many, some of them under the race detector, which is
+// ten times as slow, or those that a variable names: "0-1000".
+func seeds(t *testing.T, variable string, some uint64) (first, end uint64) {
+	text := os.Getenv(variable)
+	if text == "" {
+		if raceEnabled {
+			return 0, (some + 11) / 12
+		}
+		return 0, some
+	}
+	if n, err := fmt.Sscanf(text, "%d-%d", &first, &end); err != nil || n != 2 {
+		t.Fatalf("%s=%q: write 0-1000", variable, text)
+	}
+	return first, end
 }
 
 func sortedKeys[V any](m map[string]V) []string {

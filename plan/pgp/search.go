@@ -157,14 +157,14 @@ func (s *search) first(ctx context.Context, r *Result, from int, target time.Dur
 		}
 		counts = append(counts, cpus)
 	}
-	attempts, err := s.each(ctx, counts, target, func(a *attempt) bool { return a.best != nil && a.best.latency <= target })
+	attempts, err := s.each(ctx, counts, target, func(a *attempt) bool { return a.best.within(target) })
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range attempts {
 		r.note(s, a, target, known)
 	}
-	if n := len(attempts); n > 0 && attempts[n-1].best != nil && attempts[n-1].best.latency <= target {
+	if n := len(attempts); n > 0 && attempts[n-1].best.within(target) {
 		return attempts[n-1], nil
 	}
 	return nil, nil
