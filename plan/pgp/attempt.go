@@ -3,6 +3,7 @@ package pgp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -96,7 +97,7 @@ func (s *search) try(ctx context.Context, cpus int, target time.Duration) (*atte
 // each tries shapes until one takes no longer than target. Shapes that cannot, or
 // cannot be faster than the best, are left out.
 func (a *attempt) each(ctx context.Context, w *worker, shapes []*shape, target time.Duration) error {
-	shapes, err := w.leading(ctx, shapes)
+	shapes, err := w.leading(ctx, shapes, target)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,9 @@ func (a *attempt) add(s *search, c *candidate, target time.Duration) {
 			st.Why = fmt.Sprintf("%.2f ms too slow at the percentile", ms(c.latency-target))
 		}
 	}
-	a.steps = append(a.steps, st)
+	if !slices.Contains(a.steps, st) { // several layouts lead to one plan
+		a.steps = append(a.steps, st)
+	}
 }
 
 // ms is for text only.

@@ -80,7 +80,10 @@ func TestPercentile(t *testing.T) {
 
 // TestFrontier: no plan of it beats another, and what the objectives find is on it.
 func TestFrontier(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(12) {
+		if raceEnabled && seed == 2 { // takes longer than all others
+			continue
+		}
 		p := randomProblem(t, rand.New(rand.NewPCG(seed, 29)))
 		p.Prices = plan.PaperPrices()
 		front, err := Frontier(t.Context(), p)

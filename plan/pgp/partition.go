@@ -10,9 +10,14 @@ import (
 )
 
 // leading are the layouts that do best when the longest tasks are dealt out first
-// and then moved while that helps, where there are many: for stages of few tasks.
-func (w *worker) leading(ctx context.Context, shapes []*shape) ([]*shape, error) {
-	if w.s.Method != Production || len(shapes) <= smallChoices {
+// and then moved while that helps, where there are many. Of stages of many tasks
+// one that meets the target so is enough.
+func (w *worker) leading(ctx context.Context, shapes []*shape, target time.Duration) ([]*shape, error) {
+	most := wrapChoices
+	if w.s.small() {
+		most = smallChoices
+	}
+	if w.s.Method != Production || len(shapes) <= most {
 		return shapes, nil
 	}
 	sums := make(map[*shape]time.Duration, len(shapes))
@@ -21,7 +26,7 @@ func (w *worker) leading(ctx context.Context, shapes []*shape) ([]*shape, error)
 		for i := range w.s.stages {
 			st := &w.s.stages[i]
 			if !w.s.composes(st, sh) {
-				return shapes[:smallChoices], nil
+				return shapes[:most], nil
 			}
 			b, err := w.newBoard(st, sh, taken, w.longestFirst(st, sh, taken))
 			if err != nil {
@@ -32,10 +37,13 @@ func (w *worker) leading(ctx context.Context, shapes []*shape) ([]*shape, error)
 			}
 			sums[sh] += b.score.latency
 		}
+		if w.s.Calibration.Request+sums[sh] <= target && !w.s.small() {
+			return []*shape{sh}, nil
+		}
 	}
 	shapes = slices.Clone(shapes)
 	slices.SortStableFunc(shapes, func(a, b *shape) int { return cmp.Compare(sums[a], sums[b]) })
-	return shapes[:smallChoices], nil
+	return shapes[:most], nil
 }
 
 // partition puts all stages' tasks into the processes of a shape. It works in
