@@ -136,14 +136,20 @@ func (a *attempt) add(s *search, c *candidate, target time.Duration) {
 		Interval: shortestInterval(c.plan), Memory: c.memory, Latency: c.latency, Meets: s.SLO == 0 || c.latency <= s.SLO && (target == 0 || c.latency <= target),
 	}
 	if !st.Meets {
-		st.Why = fmt.Sprintf("%.2f ms too slow", ms(c.latency-s.SLO))
-		if c.latency <= s.SLO {
-			st.Why = fmt.Sprintf("%.2f ms too slow at the percentile", ms(c.latency-target))
-		}
+		st.Why = tooSlow(c.latency, target, s.SLO)
 	}
 	if !slices.Contains(a.steps, st) { // several layouts lead to one plan
 		a.steps = append(a.steps, st)
 	}
+}
+
+// tooSlow says by how much a plan misses the SLO, or the target that stands for it
+// at its percentile.
+func tooSlow(latency, target, slo time.Duration) string {
+	if latency <= slo {
+		return fmt.Sprintf("%.2f ms too slow at the percentile", ms(latency-target))
+	}
+	return fmt.Sprintf("%.2f ms too slow", ms(latency-slo))
 }
 
 // ms is for text only.

@@ -46,10 +46,10 @@ func (s *search) layouts(cpus int) []layout {
 		}
 	}
 	out = append(out, func(mode plan.Mode) []*shape {
-		if mode != plan.Pool && slices.Max(of) == 1 {
-			return nil
+		if mode == plan.Pool {
+			return s.pinned(of, mode)
 		}
-		return s.pinned(of, mode)
+		return slices.DeleteFunc(s.pinned(of, mode), func(sh *shape) bool { return len(sh.wraps) == len(sh.slots) })
 	})
 	if s.waits && beyond {
 		sharing(func(g int) int { return of[g] + 1 })

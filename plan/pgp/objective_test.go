@@ -4,12 +4,14 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/predict/predicttest"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
@@ -75,6 +77,39 @@ func TestPercentile(t *testing.T) {
 	p.SLO = 35 * msec
 	if r, err = Search(t.Context(), p); err != nil || r.Met || r.AtPercentile != 40*msec {
 		t.Errorf("an SLO that nothing meets at its percentile: met %v, %v, %v", r.Met, r.AtPercentile, err)
+	}
+}
+
+// TestPackedResident: two wraps call each other for less than collecting a result
+// of one costs, but one wrap has room for both processes. Forked there, the second
+// is too slow at the percentile, resident it is not.
+func TestPackedResident(t *testing.T) {
+	p := problem(t, predicttest.Par{"a", "b"}, "a: cpu 30, b: cpu 30", 45*msec)
+	p.Calibration.RPC, p.Calibration.INV, p.Calibration.IPC = msec/10, msec/10, msec
+	predictor, err := predict.New(p.Definition, p.Profile, p.Calibration, predict.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.AtPercentile = func(pl *plan.Plan) (time.Duration, error) {
+		latency, err := predictor.Latency(pl)
+		return latency * 6 / 5, err
+	}
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `
+w · chiron · 1 wrap, 2 CPUs
+└─ wrap-1 · 2 CPUs
+   ├─ pool on CPU 0 · b
+   └─ pool on CPU 1 · a`
+	if got := strings.TrimSpace(r.Plan.Tree(100)); got != strings.TrimSpace(want) || !r.Met {
+		t.Errorf("met %v, plan:\n%s", r.Met, got)
+	}
+	for i, st := range r.Steps {
+		if st.Meets != (st.Latency <= r.Target) || slices.Contains(r.Steps[:i], st) {
+			t.Errorf("of %+v, under a target of %v", r.Steps, r.Target)
+		}
 	}
 }
 

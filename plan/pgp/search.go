@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -124,7 +125,7 @@ func (s *search) fewestCPUs(ctx context.Context, r *Result, known map[int]*attem
 		// As much under the SLO as the percentile is over it; the next plan has
 		// another spread, so at least a little.
 		tighter := time.Duration(float64(best.latency) / float64(r.AtPercentile) * float64(s.SLO))
-		r.Target = min(tighter, best.latency-1, r.Target-r.Target/500)
+		r.tighten(min(tighter, best.latency-1, r.Target-r.Target/500))
 	}
 	return s.fastest(ctx, r, known)
 }
@@ -180,13 +181,27 @@ func (r *Result) skip(cpus int, bound time.Duration) {
 	r.Skipped = append(r.Skipped, Skipped{CPUs: cpus, AtLeast: bound})
 }
 
+// tighten lowers the target, which some steps do not meet any more.
+func (r *Result) tighten(target time.Duration) {
+	r.Target = target
+	for i := range r.Steps {
+		if st := &r.Steps[i]; st.Latency > target && st.Latency <= r.SLO {
+			st.Meets, st.Why = false, tooSlow(st.Latency, target, r.SLO)
+		}
+	}
+}
+
 // note takes an attempt into the result.
 func (r *Result) note(s *search, a *attempt, target time.Duration, known map[int]*attempt) {
 	r.Evaluations += a.evaluations
 	if len(a.steps) == 0 && a.floor > target && target > 0 && s.SLO > 0 {
 		r.skip(a.cpus, a.floor)
 	}
-	r.Steps = append(r.Steps, a.steps...)
+	for _, st := range a.steps {
+		if !slices.Contains(r.Steps, st) { // several attempts at a target come by it
+			r.Steps = append(r.Steps, st)
+		}
+	}
 	if known[a.cpus] == nil || known[a.cpus].best == nil || a.best != nil && a.best.latency < known[a.cpus].best.latency {
 		known[a.cpus] = a
 	}

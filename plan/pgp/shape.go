@@ -87,7 +87,11 @@ func (f filled) without() filled {
 		w.processes = n
 		wraps = append(wraps, w)
 	}
-	out.shape = newShape(f.mode, wraps)
+	mode := f.mode
+	if len(wraps) == len(out.sets) { // the first of each wrap is all that there is
+		mode = plan.Pool
+	}
+	out.shape = newShape(mode, wraps)
 	return out
 }
 
