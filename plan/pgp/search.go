@@ -197,17 +197,23 @@ func (r *Result) note(s *search, a *attempt, target time.Duration, known map[int
 	if len(a.steps) == 0 && a.floor > target && target > 0 && s.SLO > 0 {
 		r.skip(a.cpus, a.floor)
 	}
-	for _, st := range a.steps {
-		if !slices.Contains(r.Steps, st) { // several attempts at a target come by it
-			r.Steps = append(r.Steps, st)
-		}
-	}
+	r.list(a.steps)
 	if known[a.cpus] == nil || known[a.cpus].best == nil || a.best != nil && a.best.latency < known[a.cpus].best.latency {
 		known[a.cpus] = a
 	}
 }
 
-// finished packs a candidate into few wraps.
+// list adds steps that are not listed yet: several attempts at one count of CPUs
+// come by the same.
+func (r *Result) list(steps []Step) {
+	for _, st := range steps {
+		if !slices.Contains(r.Steps, st) {
+			r.Steps = append(r.Steps, st)
+		}
+	}
+}
+
+// finished packs the best of an attempt into few wraps.
 func (s *search) finished(ctx context.Context, r *Result, a *attempt, target time.Duration) (*candidate, error) {
 	w, err := s.newWorker()
 	if err != nil {
@@ -215,7 +221,15 @@ func (s *search) finished(ctx context.Context, r *Result, a *attempt, target tim
 	}
 	defer s.letGo(w)
 	defer func() { r.Evaluations += w.evaluations }()
-	return w.pack(a.best, target)
+	packed, err := w.pack(a.best, target)
+	if err != nil {
+		return nil, err
+	}
+	if packed != a.best {
+		a.add(s, packed, target)
+		r.list(a.steps)
+	}
+	return packed, nil
 }
 
 // fastest is the fastest plan of all that were tried and of some that were not,
