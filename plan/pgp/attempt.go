@@ -59,17 +59,16 @@ func (s *search) try(ctx context.Context, cpus int, target time.Duration) (*atte
 	a := &attempt{cpus: cpus, floor: hopeless.latency}
 	defer func() { a.evaluations = w.evaluations }()
 	for _, l := range s.layouts(cpus) {
-		if err := a.each(ctx, w, l(plan.Pool), target); err != nil {
+		if err := a.tryShapes(ctx, w, l(plan.Pool), target); err != nil {
 			return nil, err
 		}
-		resident := a.best
 		// Making a process takes longer than calling one that is there: where that is
 		// too slow, or all that counts is speed, nothing else is tried.
-		if s.Method == Algorithm2 || s.Calibration.Startup < s.Calibration.Dispatch || resident.within(target) {
+		if s.Method == Algorithm2 || s.Calibration.Startup < s.Calibration.Dispatch || a.best.within(target) {
 			for _, mode := range fresh() {
 				before := a.best
 				a.best = nil
-				if err := a.each(ctx, w, l(mode), target); err != nil {
+				if err := a.tryShapes(ctx, w, l(mode), target); err != nil {
 					return nil, err
 				}
 				if a.best.within(target) {
@@ -94,9 +93,9 @@ func (s *search) try(ctx context.Context, cpus int, target time.Duration) (*atte
 	return a, nil
 }
 
-// each tries shapes until one takes no longer than target. Shapes that cannot, or
-// cannot be faster than the best, are left out.
-func (a *attempt) each(ctx context.Context, w *worker, shapes []*shape, target time.Duration) error {
+// tryShapes tries shapes until one takes no longer than target. Shapes that cannot,
+// or cannot be faster than the best, are left out.
+func (a *attempt) tryShapes(ctx context.Context, w *worker, shapes []*shape, target time.Duration) error {
 	shapes, err := w.leading(ctx, shapes, target)
 	if err != nil {
 		return err
@@ -128,6 +127,7 @@ func (a *attempt) each(ctx context.Context, w *worker, shapes []*shape, target t
 	return nil
 }
 
+// add takes in a candidate, as a step.
 func (a *attempt) add(s *search, c *candidate, target time.Duration) {
 	a.best = faster(a.best, c)
 	a.found = append(a.found, c)

@@ -62,7 +62,7 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 		if n > 1 { // one process may stay without a task
 			a.best = &candidate{latency: out[n-2]}
 		}
-		if err := a.each(ctx, w, s.pinned([]int{n}, mode), asFastAsCanBe); err != nil {
+		if err := a.tryShapes(ctx, w, s.pinned([]int{n}, mode), asFastAsCanBe); err != nil {
 			return nil, 0, err
 		}
 		out = append(out, a.best.latency)

@@ -82,7 +82,7 @@ func (s *search) waves(ctx context.Context, r *Result, known map[int]*attempt, h
 				counts = append(counts, cpus)
 			}
 		}
-		attempts, err := s.each(ctx, counts, asFastAsCanBe, func(*attempt) bool { return false })
+		attempts, err := s.attempts(ctx, counts, asFastAsCanBe, func(*attempt) bool { return false })
 		if err != nil {
 			return err
 		}

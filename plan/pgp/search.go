@@ -158,7 +158,7 @@ func (s *search) first(ctx context.Context, r *Result, from int, target time.Dur
 		}
 		counts = append(counts, cpus)
 	}
-	attempts, err := s.each(ctx, counts, target, func(a *attempt) bool { return a.best.within(target) })
+	attempts, err := s.attempts(ctx, counts, target, func(a *attempt) bool { return a.best.within(target) })
 	if err != nil {
 		return nil, err
 	}
