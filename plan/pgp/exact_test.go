@@ -70,6 +70,79 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 	return out, w.evaluations, nil
 }
 
+// TestExact holds the exact solver against every way to give each task to each
+// process, all predicted whole.
+func TestExact(t *testing.T) {
+	const most = 3 // processes
+	stages := 0
+	for seed := range uint64(40) {
+		p := smallProblem(t, rand.New(rand.NewPCG(seed, 19)))
+		s, err := newSearch(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.stages[0].names) > 5 {
+			continue
+		}
+		stages++
+		w, err := s.newWorker()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range []plan.Mode{plan.Fork, plan.Pool} {
+			found, _, err := fastestBy(t.Context(), p, Exact, mode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			least := hopeless.latency
+			for n := 1; n <= most; n++ {
+				for bits := range 1 << (n - 1) {
+					sh := s.divided([]int{n}, mode, func(n int) []int { return composed(n, bits, n) })
+					latency, err := w.enumerated(&s.stages[0], sh)
+					if err != nil {
+						t.Fatal(err)
+					}
+					least = min(least, latency)
+				}
+				if d := found[n-1] - least; d.Abs() > 100*time.Nanosecond { // see TestCompose
+					t.Errorf("stage %d, %d processes, %s: the exact solver finds %v, of all ways the best takes %v", seed, n, mode, found[n-1], least)
+				}
+			}
+		}
+	}
+	if stages < 5 {
+		t.Errorf("only %d stages", stages)
+	}
+}
+
+// enumerated is the least that a workflow of one stage takes in a shape, of all
+// ways to give its tasks to the processes.
+func (w *worker) enumerated(st *stage, sh *shape) (time.Duration, error) {
+	ways := 1
+	for range st.names {
+		ways *= len(sh.slots)
+	}
+	least := hopeless.latency
+	for way := range ways {
+		sets := make([][]int, len(sh.slots))
+		for t := range st.names {
+			sets[way%len(sets)] = append(sets[way%len(sets)], t)
+			way /= len(sets)
+		}
+		names := make([][]string, len(sets))
+		for j, set := range sets {
+			st.inOrder(set)
+			names[j] = st.named(set)
+		}
+		latency, err := w.predictor.Latency(w.s.plan(filled{sh, names}.without()))
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, latency)
+	}
+	return least, nil
+}
+
 // TestOptimal holds the search against the exact solver on seeded random stages:
 // 25 of them; CHIRON_GAP=0-1000 asks for the thousand of docs/search.md.
 func TestOptimal(t *testing.T) {
