@@ -1,6 +1,6 @@
 # make run    build, then run examples/finra-5 end to end
 # make test   everything that CI runs
-# make bench  the cost of our own path, beside Flask
+# make bench  Go's benchmarks, how the search's time grows, the cost of our own path beside Flask
 
 GO     ?= go
 BIN    := bin/chiron
@@ -62,6 +62,7 @@ test-python: $(VENV)/ready
 bench: build
 	@scripts/prerequisites bench
 	$(GO) test -run '^$$' -bench . -benchtime 300ms ./...
+	CHIRON_GROWTH=$(CURDIR)/bin/search-growth.svg $(GO) test -count 1 -v -run TestGrowth ./plan/pgp
 	$(BIN) bench path
 
 # One minute a fuzz target; the seeds run with every test.

@@ -271,6 +271,12 @@ func TestBuildAgain(t *testing.T) {
 	if again := build(t, o); again[0].Digest != first[0].Digest || inode() != was {
 		t.Error("a build without a change replaced the folder")
 	}
+	// What a plan was made for is no part of what runs.
+	o.Plan = o.Plan.Clone()
+	o.Plan.Objective = &plan.Objective{Goal: plan.FewestCPUs, Predicted: 1, Samples: 1}
+	if again := build(t, o); again[0].Digest != first[0].Digest || again[0].PlanID != first[0].PlanID || inode() != was {
+		t.Error("another objective of the same plan replaced the folder")
+	}
 	write(t, p.Dir, map[string]string{"shout.py": "def handle(req):\n    return req.lower()\n"})
 	if changed := build(t, o); changed[0].Digest == first[0].Digest || inode() == was {
 		t.Error("a build after a change did not replace the folder")

@@ -23,10 +23,11 @@ func definitionJSON(d *workflow.Definition) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// planJSON is the plan as the agent reads it.
+// planJSON is the plan as the agent reads it: what it was made for is no matter
+// of running it, and would make a new bundle of what places all tasks as before.
 func planJSON(p *plan.Plan) ([]byte, error) {
 	var out bytes.Buffer
-	if err := p.Encode(&out); err != nil {
+	if err := p.Placement().Encode(&out); err != nil {
 		return nil, fmt.Errorf("write the plan: %w", err)
 	}
 	return out.Bytes(), nil

@@ -27,8 +27,8 @@ type PlanOptions struct {
 	Model string
 	// Explain fills Planned.Search for a fixed model too.
 	Explain bool
-	// Objective of the search; empty: the fewest CPUs that keep the SLO.
-	Objective pgp.Objective
+	// Goal of the search; empty: the fewest CPUs that keep the SLO.
+	Goal plan.Goal
 	// Budget is the most CPUs that the plan may need; 0: the machine's.
 	Budget int
 	// Exact looks at every partition of small stages.
@@ -134,6 +134,9 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 		return nil, err
 	}
 	made.Met = slo.Latency == 0 || made.Predicted() <= slo.Latency
+	if searched {
+		made.Plan.Objective = made.objective(problem)
+	}
 	made.Memory = made.Plan.MemoryEstimate(o.Profile)
 	made.price(o.Prices)
 	return made, nil
@@ -144,7 +147,7 @@ func (o *PlanOptions) problem(slo workflow.SLO) (pgp.Problem, error) {
 	p := pgp.Problem{
 		Workflow: o.Project.Name, Definition: o.Project.Definition, Functions: o.Project.Functions,
 		Profile: o.Profile, Calibration: o.Calibration, Rules: &o.Project.Rules,
-		Objective: o.Objective, SLO: slo.Latency, CPUs: o.CPUs, Budget: o.Budget,
+		Goal: o.Goal, SLO: slo.Latency, CPUs: o.CPUs, Budget: o.Budget,
 		Prices: planPrices(o.Prices), Alternatives: o.Explain,
 	}
 	if o.Exact {
@@ -158,6 +161,25 @@ func (o *PlanOptions) problem(slo workflow.SLO) (pgp.Problem, error) {
 		return predictor.Percentile(pl, slo.Percentile, predict.DistributionOptions{})
 	}
 	return p, err
+}
+
+// objective is what the search was asked for, and what is predicted of its plan,
+// for the plan to say.
+func (made *Planned) objective(p pgp.Problem) *plan.Objective {
+	o := &plan.Objective{
+		Goal: p.Goal, MostCPUs: p.CPUs,
+		Predicted: made.Predicted().Round(time.Microsecond), Samples: made.Distribution.Samples, Seed: made.Distribution.Seed,
+	}
+	if o.Goal == "" {
+		o.Goal = plan.FewestCPUs
+	}
+	if p.Budget > 0 {
+		o.MostCPUs = min(o.MostCPUs, p.Budget)
+	}
+	if made.Objective != nil {
+		o.SLO, o.Percentile = time.Duration(made.Objective.Latency), made.Objective.Percentile
+	}
+	return o
 }
 
 // price works out what the plan costs.

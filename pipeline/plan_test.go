@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -51,6 +54,17 @@ func TestObjectiveIsJudgedAtItsPercentile(t *testing.T) {
 		}
 		if made.Met != c.met || made.Predicted() != made.Distribution.Percentile(c.percentile) || made.Distribution.Samples != predict.DefaultSamples {
 			t.Errorf("%q at p%v: met %v, predicted %v", c.model, c.percentile, made.Met, made.Predicted())
+		}
+		// The plan says what it was searched for; a fixed model's was not.
+		var want *plan.Objective
+		if c.model == "" {
+			want = &plan.Objective{
+				Goal: plan.FewestCPUs, MostCPUs: 2, SLO: 112 * time.Millisecond, Percentile: c.percentile,
+				Predicted: made.Predicted().Round(time.Microsecond), Samples: predict.DefaultSamples,
+			}
+		}
+		if diff := cmp.Diff(want, made.Plan.Objective); diff != "" {
+			t.Errorf("%q at p%v: the plan's objective (-want +got):\n%s", c.model, c.percentile, diff)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/chiron-faas/chiron/internal/prices"
 	"github.com/chiron-faas/chiron/plan"
-	"github.com/chiron-faas/chiron/plan/pgp"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -28,11 +27,11 @@ type PrepareOptions struct {
 	SLO     workflow.SLO
 	Model   string
 	Explain bool
-	// Objective, Budget, Exact and Frontier as PlanOptions has them.
-	Objective pgp.Objective
-	Budget    int
-	Exact     bool
-	Frontier  bool
+	// Goal, Budget, Exact and Frontier as PlanOptions has them.
+	Goal     plan.Goal
+	Budget   int
+	Exact    bool
+	Frontier bool
 	// Prices is the name of a built-in table or a file; empty: the project's, or
 	// the default.
 	Prices string
@@ -76,7 +75,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	p.Planned, err = MakePlan(ctx, PlanOptions{
 		Project: o.Project, Profile: p.Profile, Calibration: p.Calibrated.Constants,
 		SLO: o.SLO, Model: o.Model, Explain: o.Explain, Prices: table, Progress: o.Progress,
-		Objective: o.Objective, Budget: o.Budget, Exact: o.Exact, Frontier: o.Frontier,
+		Goal: o.Goal, Budget: o.Budget, Exact: o.Exact, Frontier: o.Frontier,
 	})
 	if err != nil {
 		return nil, err

@@ -3,10 +3,10 @@ package pipeline
 import (
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/chiron-faas/chiron/internal/quantile"
+	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -26,10 +26,7 @@ func objective(s workflow.SLO) *Objective {
 
 // At says in words where the objective is meant: "mean", "p99".
 func (o *Objective) At() string {
-	if o.Percentile == 0 {
-		return "mean"
-	}
-	return "p" + strconv.FormatFloat(o.Percentile, 'f', -1, 64)
+	return plan.AtPercentile(o.Percentile)
 }
 
 // Of is the figure of the samples that the objective is about: their mean, or the

@@ -140,6 +140,10 @@ func (p *Plan) Places() map[string]Place {
 // Clone returns a copy that shares nothing with p.
 func (p *Plan) Clone() *Plan {
 	c := *p
+	if p.Objective != nil {
+		objective := *p.Objective
+		c.Objective = &objective
+	}
 	c.Wraps = slices.Clone(p.Wraps)
 	for i := range c.Wraps {
 		c.Wraps[i].Processes = slices.Clone(p.Wraps[i].Processes)

@@ -21,10 +21,22 @@ const maxFile = 32 << 20
 // field in code is renamed, and so that units stand in keys or values.
 type (
 	planJSON struct {
-		APIVersion string     `json:"apiVersion"`
-		Workflow   string     `json:"workflow"`
-		Model      string     `json:"model"`
-		Wraps      []wrapJSON `json:"wraps"`
+		APIVersion string         `json:"apiVersion"`
+		Workflow   string         `json:"workflow"`
+		Model      string         `json:"model"`
+		Objective  *objectiveJSON `json:"objective,omitempty"`
+		Wraps      []wrapJSON     `json:"wraps"`
+	}
+	objectiveJSON struct {
+		Goal     Goal `json:"goal"`
+		MostCPUs int  `json:"mostCPUs,omitempty"`
+		// SLO and Predicted as Go writes them ("120ms"); without an SLO it is left
+		// out, and Percentile for the mean.
+		SLO        duration `json:"slo,omitzero"`
+		Percentile float64  `json:"percentile,omitzero"`
+		Predicted  duration `json:"predicted"`
+		Samples    int      `json:"samples"`
+		Seed       uint64   `json:"seed"`
 	}
 	wrapJSON struct {
 		Name        string        `json:"name"`
@@ -62,6 +74,12 @@ func (d *duration) UnmarshalText(text []byte) error {
 // in the same order.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	file := planJSON{APIVersion: APIVersion, Workflow: p.Workflow, Model: p.Model, Wraps: make([]wrapJSON, len(p.Wraps))}
+	if o := p.Objective; o != nil {
+		file.Objective = &objectiveJSON{
+			Goal: o.Goal, MostCPUs: o.MostCPUs, SLO: duration(o.SLO), Percentile: o.Percentile,
+			Predicted: duration(o.Predicted), Samples: o.Samples, Seed: o.Seed,
+		}
+	}
 	for i, w := range p.Wraps {
 		out := wrapJSON{Name: w.Name, CPUs: w.CPUs, MemoryBytes: w.Memory, Processes: make([]processJSON, len(w.Processes))}
 		for k, process := range w.Processes {
@@ -88,6 +106,12 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*p = Plan{Workflow: file.Workflow, Model: file.Model, Wraps: make([]Wrap, len(file.Wraps))}
+	if o := file.Objective; o != nil {
+		p.Objective = &Objective{
+			Goal: o.Goal, MostCPUs: o.MostCPUs, SLO: time.Duration(o.SLO), Percentile: o.Percentile,
+			Predicted: time.Duration(o.Predicted), Samples: o.Samples, Seed: o.Seed,
+		}
+	}
 	for i, w := range file.Wraps {
 		p.Wraps[i] = Wrap{Name: w.Name, CPUs: w.CPUs, Memory: w.MemoryBytes, Processes: make([]Process, len(w.Processes))}
 		for k, process := range w.Processes {
@@ -150,11 +174,12 @@ func Write(path string, p *Plan) error {
 	return atomicfile.Write(path, text)
 }
 
-// Digest is the plan's id: the SHA-256 of what Encode writes, in hex, as
-// sha256sum prints it for plan.json. It is empty for a plan that cannot be
-// encoded.
+// Digest is the plan's id: the SHA-256 of what Encode writes of its Placement, in
+// hex, as sha256sum prints it for the plan.json of a bundle. So a plan that was
+// made anew and places all tasks as before is the same, whatever was predicted of
+// it. It is empty for a plan that cannot be encoded.
 func (p *Plan) Digest() string {
-	text, err := p.text()
+	text, err := p.Placement().text()
 	if err != nil {
 		return ""
 	}

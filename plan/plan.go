@@ -15,7 +15,10 @@ type Plan struct {
 	Workflow string
 	// Model names the rule or search that made the plan: "chiron", "faastlane", …
 	Model string
-	Wraps []Wrap
+	// Objective that the plan was searched for; nil where it was not searched, or
+	// is not known.
+	Objective *Objective
+	Wraps     []Wrap
 }
 
 // Wrap is one sandbox.

@@ -23,6 +23,10 @@ import (
 func sample() *Plan {
 	return &Plan{
 		Workflow: "orders", Model: "chiron",
+		Objective: &Objective{
+			Goal: FewestCPUs, MostCPUs: 4, SLO: 120 * time.Millisecond, Percentile: 99.9,
+			Predicted: 103400 * time.Microsecond, Samples: 1000, Seed: 7,
+		},
 		Wraps: []Wrap{
 			{Name: "wrap-1", CPUs: 2, Memory: 256 << 20, Processes: []Process{
 				{Mode: Pool, CPU: 0, SwitchInterval: time.Millisecond, Tasks: []string{"A", "B & <C>"}},
@@ -37,6 +41,15 @@ const sampleText = `{
   "apiVersion": "chiron/v1",
   "workflow": "orders",
   "model": "chiron",
+  "objective": {
+    "goal": "cpus",
+    "mostCPUs": 4,
+    "slo": "120ms",
+    "percentile": 99.9,
+    "predicted": "103.4ms",
+    "samples": 1000,
+    "seed": 7
+  },
   "wraps": [
     {
       "name": "wrap-1",
@@ -84,9 +97,17 @@ func TestEncodeAndDecode(t *testing.T) {
 	if diff := cmp.Diff(sample(), got); diff != "" {
 		t.Errorf("what was read is not what was written (-want +got):\n%s", diff)
 	}
+	text.Reset()
+	if err := got.Placement().Encode(&text); err != nil {
+		t.Fatal(err)
+	}
 	sum := sha256.Sum256(text.Bytes())
 	if want := hex.EncodeToString(sum[:]); got.Digest() != want {
-		t.Errorf("the digest is %s, that of the text %s", got.Digest(), want)
+		t.Errorf("the digest is %s, that of what runs %s", got.Digest(), want)
+	}
+	// Without an objective it is a plan still, as those of earlier versions are.
+	if old, err := Decode(text.Bytes()); err != nil || old.Objective != nil || old.Digest() != got.Digest() {
+		t.Errorf("without the objective: %v, digest %s", err, old.Digest())
 	}
 	changed := sample()
 	changed.Wraps[0].Processes[1].CPU = 1
@@ -145,6 +166,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"truncated":          {sampleText[:200], "truncated after 200 bytes"},
 		"unknown field":      {change(`"cpus": 2`, `"cpu": 2`), `a field "cpu"`},
 		"other version":      {change("chiron/v1", "chiron/v2"), `apiVersion is "chiron/v2"`},
+		"unknown goal":       {change(`"goal": "cpus"`, `"goal": "speed"`), `unknown goal "speed"`},
+		"no goal":            {change(`"goal": "cpus",`, ``), `unknown goal ""`},
+		"unknown key of it":  {change(`"goal"`, `"aim": 1, "goal"`), `a field "aim"`},
+		"percentile":         {change(`99.9`, `100`), `a percentile of 100`},
+		"negative SLO":       {change(`"120ms"`, `"-1s"`), `an slo of -1s`},
+		"negative budget":    {change(`"mostCPUs": 4`, `"mostCPUs": -4`), `at most -4 CPUs`},
+		"nothing predicted":  {change(`"103.4ms"`, `"0s"`), `0s predicted by 1000 samples`},
+		"no samples":         {change(`"samples": 1000`, `"samples": 0`), `by 0 samples`},
 		"unknown mode":       {change(`"fork"`, `"spawn"`), `unknown mode "spawn": it must be "pool" or "fork"`},
 		"CPU out of range":   {change(`"cpu": 0`, `"cpu": 2`), `pinned to CPU 2 of a wrap that has CPUs 0 to 1`},
 		"negative CPU":       {change(`"cpu": 0`, `"cpu": -1`), `cpu is -1: leave it out`},
@@ -369,6 +398,7 @@ func TestCloneAndPlaces(t *testing.T) {
 	}
 	c.Wraps[0].Processes[0].Tasks[0] = "Changed"
 	c.Wraps[1].Name = "changed"
+	c.Objective.Goal = LowestMoney
 	if diff := cmp.Diff(sample(), p); diff != "" {
 		t.Errorf("a change of the copy changed the plan:\n%s", diff)
 	}

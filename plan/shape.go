@@ -22,7 +22,7 @@ const maxCPUs = 1 << 16
 // shape checks what can be checked without the workflow: names, modes, CPUs,
 // that no task is placed twice. It reports all faults, joined.
 func (p *Plan) shape() error {
-	var faults []error
+	faults := []error{p.Objective.shape()}
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if len(p.Wraps) == 0 {
 		add("the plan has no wraps: it needs at least one")

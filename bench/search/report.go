@@ -145,8 +145,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "The search against real runs: %d requests of each plan, by turns\n", r.Rounds)
 	for i := range r.Workflows {
 		one := &r.Workflows[i]
-		objective := pipeline.Objective{Percentile: one.Percentile}
-		fmt.Fprintf(&b, "\n%s, SLO %.1f ms (%s)\n", one.Name, ms(one.SLO), objective.At())
+		fmt.Fprintf(&b, "\n%s, SLO %.1f ms (%s)\n", one.Name, ms(one.SLO), plan.AtPercentile(one.Percentile))
 		fmt.Fprintf(&b, "  %-14s %4s %5s %9s  %9s %9s %9s  %16s  %s\n", "plan", "CPUs", "wraps", "processes", "predicted", "measured", "mean", "slower by", "SLO")
 		for _, c := range one.Plans {
 			verdict := "missed"

@@ -160,7 +160,7 @@ func (e *experiment) search(ctx context.Context, slo workflow.SLO, budget int) (
 		p.AtPercentile = func(pl *plan.Plan) (time.Duration, error) { return e.at(pl, slo) }
 	}
 	if budget > 0 {
-		p.Objective, p.Budget = pgp.LowestLatency, budget
+		p.Goal, p.Budget = plan.LowestLatency, budget
 	}
 	return pgp.Search(ctx, p)
 }

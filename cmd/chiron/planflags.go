@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/plan/pgp"
 	"github.com/chiron-faas/chiron/profile/profiler"
@@ -36,7 +37,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.slo, "slo", 0, "`latency` to meet, such as 120ms, instead of the project's")
 	flags.Float64Var(&f.percentile, "percentile", workflow.DefaultPercentile, "`percentile` that --slo is meant at; 0: the mean")
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
-	flags.StringVar(&f.objective, "objective", string(pgp.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
+	flags.StringVar(&f.objective, "objective", string(plan.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
 	flags.IntVar(&f.cpus, "cpus", 0, "most CPUs that the plan may need; default: all of this machine's")
 	flags.BoolVar(&f.exact, "exact", false, fmt.Sprintf("look at every way to divide the functions (at most %d at a time)", pgp.MaxExact))
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
@@ -56,14 +57,18 @@ func modelNames() []string {
 }
 
 func objectives() []string {
-	return []string{string(pgp.FewestCPUs), string(pgp.LowestLatency), string(pgp.LowestMoney)}
+	var names []string
+	for _, g := range plan.Goals() {
+		names = append(names, string(g))
+	}
+	return names
 }
 
 // prepare checks the flags.
 func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
 	o := pipeline.PrepareOptions{
 		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh, Prices: f.prices,
-		Objective: pgp.Objective(f.objective), Budget: f.cpus, Exact: f.exact,
+		Goal: plan.Goal(f.objective), Budget: f.cpus, Exact: f.exact,
 		SLO: workflow.SLO{Latency: f.slo, Percentile: f.percentile},
 	}
 	switch {

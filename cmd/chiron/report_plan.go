@@ -143,6 +143,9 @@ func printPlan(w io.Writer, s style, made *pipeline.Planned) {
 		line += fmt.Sprintf("; a million requests cost %.2f USD, by prices of %s (%s)", made.Money, t.Name, t.AsOf)
 	}
 	printf(w, "%s\n", line)
+	if o := made.Plan.Objective; o != nil {
+		printf(w, "searched for %s (%s, seed %d)\n", o, count(o.Samples, "sample"), o.Seed)
+	}
 	if o := made.Objective; o != nil {
 		spare := time.Duration(o.Latency) - made.Predicted()
 		verdict := fmt.Sprintf("predicted %s %s ms", o.At(), ms(made.Predicted()))

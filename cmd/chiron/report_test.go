@@ -116,7 +116,9 @@ func samplePlan(slo time.Duration) *pipeline.Prepared {
 			},
 		},
 	}
+	chosen.Objective = &plan.Objective{Goal: plan.FewestCPUs, MostCPUs: 2, Predicted: varied.Mean, Samples: varied.Samples, Seed: varied.Seed}
 	if slo > 0 {
+		chosen.Objective.SLO, chosen.Objective.Percentile, chosen.Objective.Predicted = slo, 99, varied.P99
 		planned.Objective = &pipeline.Objective{Latency: pipeline.Millis(slo), Percentile: 99}
 	}
 	constants := predict.Paper()

@@ -196,16 +196,6 @@ func (b *board) put(x, y int, forX, forY []int, is score) error {
 	return nil
 }
 
-// cpu is the time that a process with these tasks computes: on one CPU it ends
-// no sooner.
-func (st *stage) cpu(set []int) time.Duration {
-	var sum time.Duration
-	for _, t := range set {
-		sum += st.work[t].cpu
-	}
-	return sum
-}
-
 // whole predicts the stage, unless it has been asked often enough.
 func (b *board) whole(sets [][]int) (score, error) {
 	key := make([]byte, 0, 64)

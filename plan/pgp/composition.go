@@ -88,9 +88,7 @@ func (c composition) allBegin(sh *shape, use func(*slot) bool) []time.Duration {
 	}
 	c.offsets(sh, used, out)
 	for j := range out {
-		if sh.slots[j].mode == plan.Fork {
-			out[j] += c.startup
-		}
+		out[j] += c.late(sh.slots[j].mode)
 	}
 	return out
 }

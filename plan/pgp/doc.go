@@ -6,6 +6,26 @@
 // judges, and stops at the first n whose predicted latency meets the objective.
 // Then it packs the processes into as few wraps as the objective allows.
 //
+// # A plan's way through the package
+//
+//	Problem     problem.go                what is asked
+//	search      prepare.go, stage.go      tasks become stages of kinds, groups without conflicts; bounds
+//	  attempt   search.go, parallel.go    counts of CPUs, one after the other or beside each other;
+//	            lowest.go                 all of them for the other goals and the frontier
+//	    layout  attempt.go, layouts.go    processes and wraps for a count of CPUs; their modes (modes.go)
+//	      shape shape.go, floor.go        one layout in one mode; what it takes at least
+//	        board partition.go, start.go  one stage's tasks, dealt out to a shape's processes
+//	              rounds.go, improve.go   moved (move.go) and predicted (board.go) until it is fast enough
+//	              whole.go, exact.go      the same for stages that do not compose, and for all partitions
+//	              reshape.go              then other wraps for the same processes
+//	    candidate partition.go            all boards together make a plan, predicted whole
+//	  finish    finish.go                 fewer wraps, shorter switch intervals
+//	Result      result.go                 with what else there is (alternatives.go)
+//
+// A worker (worker.go) does the attempts of one goroutine. algorithm2.go is the
+// paper's search as it is printed (Problem.Method Algorithm2), the reference that
+// the production search is held against.
+//
 // # Where the paper leaves room
 //
 // The first process of each wrap is resident (pool), so that tasks in series and
@@ -30,9 +50,7 @@
 //
 // # What goes beyond Algorithm 2
 //
-// The paper's own search is Problem.Method Algorithm2 (algorithm2.go), the
-// readable reference. The production search shares the outer loop with it and
-// differs within:
+// The production search shares the outer loop with it and differs within:
 //
 //   - Where every process has a CPU of its own and every branch is one task,
 //     processes do not touch each other: only those that a move changes are
@@ -47,8 +65,8 @@
 //     leaves local optima by tabu search and by random kicks with a fixed seed
 //     (improve.go). Stages of few tasks are also divided between pairs of processes
 //     in every way.
-//   - How many wraps there are and how large is chosen by estimates, and again when
-//     the processes are known (shape.go, reshape.go).
+//   - How many wraps there are and how large is chosen by estimates and by a first
+//     descent (worker.leading), and again when the processes are known (reshape.go).
 //   - Bounds leave out what cannot meet the target: counts of CPUs, layouts
 //     (search.atLeast, stage.floor), moves.
 //   - Counts of CPUs are tried beside each other on several CPUs (parallel.go); the

@@ -23,6 +23,12 @@ func (b *board) exact(ctx context.Context, limit time.Duration) error {
 	e := exactly{
 		board: b, ctx: ctx, masks: make([]uint32, n), busy: make([]time.Duration, n), longest: make([]time.Duration, n),
 		slotOf: make([]int, len(b.st.names)), patterns: make(map[uint32][]time.Duration),
+		known: make(map[plan.Mode]*[1 << MaxExact]time.Duration),
+	}
+	for _, sl := range b.sh.slots {
+		if e.known[sl.mode] == nil {
+			e.known[sl.mode] = new([1 << MaxExact]time.Duration)
+		}
 	}
 	e.best = min(b.score.latency, limit)
 	begins := b.w.s.composition.begins(b.sh, b.st)
@@ -79,9 +85,9 @@ type exactly struct {
 	busy, longest []time.Duration
 	class         []int
 	begin         []time.Duration
-	// known are the ends of processes, by mode and tasks; patterns the offsets, by
-	// which processes have tasks.
-	known    [2][1 << MaxExact]time.Duration
+	// known are the ends of processes, by tasks, for each mode; patterns the
+	// offsets, by which processes have tasks.
+	known    map[plan.Mode]*[1 << MaxExact]time.Duration
 	patterns map[uint32][]time.Duration
 	best     time.Duration
 	found    []uint32 // the best sets; nil: none is better than what there was
@@ -225,10 +231,7 @@ func insert(list []int, before func(a, b int) bool) {
 
 func (e *exactly) endOf(process int, mask uint32) (time.Duration, error) {
 	mode := e.sh.slots[process].mode
-	known := &e.known[0][mask]
-	if mode == plan.Fork {
-		known = &e.known[1][mask]
-	}
+	known := &e.known[mode][mask]
 	if *known == 0 {
 		var err error
 		if *known, err = e.w.end(e.st, mode, e.set(mask)); err != nil {

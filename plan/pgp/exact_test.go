@@ -62,7 +62,7 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 		if n > 1 { // one process may stay without a task
 			a.best = &candidate{latency: out[n-2]}
 		}
-		if err := a.each(ctx, w, s.pinned([]int{n}, mode), asFastAsCanBe); err != nil {
+		if err := a.tryShapes(ctx, w, s.pinned([]int{n}, mode), asFastAsCanBe); err != nil {
 			return nil, 0, err
 		}
 		out = append(out, a.best.latency)
@@ -70,18 +70,83 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 	return out, w.evaluations, nil
 }
 
+// TestExact holds the exact solver against every way to give each task to each
+// process, all predicted whole.
+func TestExact(t *testing.T) {
+	const most = 3 // processes
+	stages := 0
+	for seed := range uint64(40) {
+		p := smallProblem(t, rand.New(rand.NewPCG(seed, 19)))
+		s, err := newSearch(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.stages[0].names) > 5 {
+			continue
+		}
+		stages++
+		w, err := s.newWorker()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range []plan.Mode{plan.Fork, plan.Pool} {
+			found, _, err := fastestBy(t.Context(), p, Exact, mode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			least := hopeless.latency
+			for n := 1; n <= most; n++ {
+				for bits := range 1 << (n - 1) {
+					sh := s.divided([]int{n}, mode, func(n int) []int { return composed(n, bits, n) })
+					latency, err := w.enumerated(&s.stages[0], sh)
+					if err != nil {
+						t.Fatal(err)
+					}
+					least = min(least, latency)
+				}
+				if d := found[n-1] - least; d.Abs() > 100*time.Nanosecond { // see TestCompose
+					t.Errorf("stage %d, %d processes, %s: the exact solver finds %v, of all ways the best takes %v", seed, n, mode, found[n-1], least)
+				}
+			}
+		}
+	}
+	if stages < 5 {
+		t.Errorf("only %d stages", stages)
+	}
+}
+
+// enumerated is the least that a workflow of one stage takes in a shape, of all
+// ways to give its tasks to the processes.
+func (w *worker) enumerated(st *stage, sh *shape) (time.Duration, error) {
+	ways := 1
+	for range st.names {
+		ways *= len(sh.slots)
+	}
+	least := hopeless.latency
+	for way := range ways {
+		sets := make([][]int, len(sh.slots))
+		for t := range st.names {
+			sets[way%len(sets)] = append(sets[way%len(sets)], t)
+			way /= len(sets)
+		}
+		names := make([][]string, len(sets))
+		for j, set := range sets {
+			st.inOrder(set)
+			names[j] = st.named(set)
+		}
+		latency, err := w.predictor.Latency(w.s.plan(filled{sh, names}.without()))
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, latency)
+	}
+	return least, nil
+}
+
 // TestOptimal holds the search against the exact solver on seeded random stages:
 // 25 of them; CHIRON_GAP=0-1000 asks for the thousand of docs/search.md.
 func TestOptimal(t *testing.T) {
-	first, end := uint64(0), uint64(25)
-	if raceEnabled { // ten times as slow
-		end = 2
-	}
-	if text := os.Getenv("CHIRON_GAP"); text != "" {
-		if n, err := fmt.Sscanf(text, "%d-%d", &first, &end); err != nil || n != 2 {
-			t.Fatalf("CHIRON_GAP=%q: write 0-1000", text)
-		}
-	}
+	first, end := seeds(t, "CHIRON_GAP", 25)
 	type tally struct {
 		cases, optimal int
 		worst, sum     float64
@@ -141,6 +206,22 @@ func TestOptimal(t *testing.T) {
 	if share := float64(all.optimal) / float64(all.cases); share < 0.98 || all.worst > 1.01 {
 		t.Errorf("%.1f %% of the stages are planned optimally, the worst %.2f %% over: want 98 %% and 1 %%", 100*share, 100*(all.worst-1))
 	}
+}
+
+// seeds of random inputs: so many, some of them under the race detector, which is
+// ten times as slow, or those that a variable names: "0-1000".
+func seeds(t *testing.T, variable string, some uint64) (first, end uint64) {
+	text := os.Getenv(variable)
+	if text == "" {
+		if raceEnabled {
+			return 0, (some + 11) / 12
+		}
+		return 0, some
+	}
+	if n, err := fmt.Sscanf(text, "%d-%d", &first, &end); err != nil || n != 2 {
+		t.Fatalf("%s=%q: write 0-1000", variable, text)
+	}
+	return first, end
 }
 
 func sortedKeys[V any](m map[string]V) []string {

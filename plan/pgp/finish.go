@@ -1,13 +1,14 @@
 package pgp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 )
 
 // pack puts the processes into as few wraps as the target allows (lines 13 to 16
-// of Algorithm 2).
+// of Algorithm 2), resident ones where those of its mode begin too late in so few.
 func (w *worker) pack(c *candidate, target time.Duration) (*candidate, error) {
 	if !c.layout.pinned() || shortestInterval(c.plan) != 0 {
 		return c, nil
@@ -30,12 +31,14 @@ func (w *worker) pack(c *candidate, target time.Duration) (*candidate, error) {
 		if len(wraps) >= len(c.layout.wraps) {
 			break
 		}
-		packed, err := w.candidate(filled{newShape(c.layout.mode, wraps), c.layout.sets})
-		if err != nil {
-			return nil, err
-		}
-		if packed != nil && packed.latency <= target && len(packed.plan.Wraps) < len(c.plan.Wraps) {
-			return packed, nil
+		for _, mode := range slices.Compact([]plan.Mode{c.layout.mode, plan.Pool}) {
+			packed, err := w.candidate(filled{newShape(mode, wraps), c.layout.sets})
+			if err != nil {
+				return nil, err
+			}
+			if packed.within(target) && len(packed.plan.Wraps) < len(c.plan.Wraps) {
+				return packed, nil
+			}
 		}
 	}
 	return c, nil

@@ -82,7 +82,7 @@ func (s *search) waves(ctx context.Context, r *Result, known map[int]*attempt, h
 				counts = append(counts, cpus)
 			}
 		}
-		attempts, err := s.each(ctx, counts, asFastAsCanBe, func(*attempt) bool { return false })
+		attempts, err := s.attempts(ctx, counts, asFastAsCanBe, func(*attempt) bool { return false })
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (s *search) lowest(ctx context.Context, r *Result, known map[int]*attempt) 
 	var all []ranked
 	best := -1.0
 	value := func(latency time.Duration, cpus int, memory int64) float64 {
-		if s.Objective == LowestMoney {
+		if s.Goal == plan.LowestMoney {
 			return s.Prices.Money(plan.Usage{Latency: latency, CPUs: cpus, Memory: memory})
 		}
 		return float64(latency)

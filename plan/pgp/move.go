@@ -57,12 +57,7 @@ func (l *shortlist) add(m move) {
 // limit or longer are left out, and those that are barred.
 func (b *board) promising(x, most int, limit time.Duration, barred func(m move) bool) []move {
 	list := shortlist{most: most}
-	startup := func(j int) time.Duration {
-		if b.sh.slots[j].mode == b.sh.slots[x].mode {
-			return 0
-		}
-		return b.w.s.composition.startup
-	}
+	late := func(j int) time.Duration { return b.w.s.composition.late(b.sh.slots[j].mode) }
 	beginX, computesX := b.offsets[x]+b.ends[x], b.busy[x]
 	lefts := b.ofEachKind(x, nil)
 	for y := range b.sets {
@@ -101,9 +96,9 @@ func (b *board) promising(x, most int, limit time.Duration, barred func(m move) 
 			}
 		}
 		if len(b.w.s.together) == 0 && b.w.s.limits.Memory == 0 && len(b.sets[x])+len(b.sets[y]) > 2 {
-			s := startup(y)
+			more := late(y) - late(x)
 			consider(move{from: x, to: y, goes: -1, comes: -1, all: true, estimate: max(
-				b.offsets[x]+b.ends[y]-s, offset+b.ends[x]+s)})
+				b.offsets[x]+b.ends[y]-more, offset+b.ends[x]+more)})
 		}
 	}
 	return list.moves

@@ -126,7 +126,11 @@ func TestPaperInputs(t *testing.T) {
 		var before time.Duration
 		for n := 1; n <= min(s.last, 8); n++ {
 			var best *candidate
-			for _, sh := range nativeShapes(s, n) {
+			shapes, err := worker.leading(t.Context(), nativeShapes(s, n), asFastAsCanBe)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, sh := range shapes {
 				c, err := worker.partition(t.Context(), sh, asFastAsCanBe)
 				if err != nil {
 					t.Fatal(err)

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// each tries counts of CPUs beside each other, in their order, until one is
+// attempts tries counts of CPUs beside each other, in their order, until one is
 // enough, and returns what came of all up to that one. What others have found by
 // then is thrown away, so the result is that of trying one after the other.
-func (s *search) each(ctx context.Context, counts []int, target time.Duration, enough func(*attempt) bool) ([]*attempt, error) {
+func (s *search) attempts(ctx context.Context, counts []int, target time.Duration, enough func(*attempt) bool) ([]*attempt, error) {
 	results := make([]chan *attempt, len(counts))
 	for i := range results {
 		results[i] = make(chan *attempt, 1)

@@ -12,20 +12,6 @@ import (
 // Name is the Plan.Model of searched plans.
 const Name = "chiron"
 
-// Objective is what makes one plan better than another.
-type Objective string
-
-// The objectives.
-const (
-	// FewestCPUs that keep the SLO; of equals the first found, which needs the
-	// least memory.
-	FewestCPUs Objective = "cpus"
-	// LowestLatency on at most Problem.CPUs.
-	LowestLatency Objective = "latency"
-	// LowestMoney, by Problem.Prices, of the plans that keep the SLO.
-	LowestMoney Objective = "money"
-)
-
 // Method is how the tasks of a stage are put into processes.
 type Method string
 
@@ -51,9 +37,9 @@ type Problem struct {
 	Calibration *predict.Calibration
 	// Rules that the project asks of its plans; nil: none.
 	Rules *workflow.Rules
-	// Objective; empty: FewestCPUs.
-	Objective Objective
-	Method    Method
+	// Goal; empty: plan.FewestCPUs.
+	Goal   plan.Goal
+	Method Method
 	// SLO is the latency to meet; 0 asks for nothing.
 	SLO time.Duration
 	// AtPercentile says what a plan takes at the percentile that the SLO is meant
@@ -66,7 +52,7 @@ type Problem struct {
 	CPUs int
 	// Budget of CPUs that a plan may need, where it is less. 0: none.
 	Budget int
-	// Prices for LowestMoney and the frontier.
+	// Prices for plan.LowestMoney and the frontier.
 	Prices plan.Prices
 	// Alternatives asks for Result.Alternatives and Excluded.
 	Alternatives bool

@@ -81,7 +81,11 @@ func randomProblem(t testing.TB, r *rand.Rand) Problem {
 }
 
 func TestSearchProperties(t *testing.T) {
-	for seed := range uint64(25) {
+	count := uint64(25)
+	if raceEnabled { // the next would take as long as these
+		count = 17
+	}
+	for seed := range count {
 		checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(seed, 7))))
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/chiron-faas/chiron/plan"
 )
 
 // maxReshaped is how often the processes are divided among wraps anew.
@@ -75,12 +73,7 @@ func (w *worker) moved(ctx context.Context, boards []*board, sh *shape, limit ti
 	for _, b := range boards {
 		sets := make([][]int, len(sh.slots))
 		begins := w.s.composition.allBegin(sh, func(sl *slot) bool { return b.st.groups[sl.group].duration > 0 })
-		alone := func(j int) time.Duration {
-			if b.sh.slots[j].mode == plan.Fork {
-				return b.ends[j] - w.s.composition.startup
-			}
-			return b.ends[j]
-		}
+		alone := func(j int) time.Duration { return b.ends[j] - w.s.composition.late(b.sh.slots[j].mode) }
 		for g := range w.s.groups {
 			from, to := b.sh.of(g), sh.of(g)
 			slices.SortStableFunc(from, func(x, y int) int { return cmp.Compare(alone(y), alone(x)) })

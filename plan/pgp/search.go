@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -78,16 +79,16 @@ func (s *search) none() error {
 	return errors.New("no plan that was tried keeps the project's limits: allow more wraps, CPUs or memory")
 }
 
-// find finds the best plan by the objective. Where nothing meets the SLO, it
+// find finds the best plan by the goal. Where nothing meets the SLO, it
 // returns the fastest; nil where no plan can be.
 func (s *search) find(ctx context.Context, r *Result, known map[int]*attempt) (*candidate, error) {
-	switch s.Objective {
-	case FewestCPUs, "":
+	switch s.Goal {
+	case plan.FewestCPUs, "":
 		return s.fewestCPUs(ctx, r, known)
-	case LowestLatency, LowestMoney:
+	case plan.LowestLatency, plan.LowestMoney:
 		return s.lowest(ctx, r, known)
 	}
-	return nil, fmt.Errorf("the search has no objective %q", s.Objective)
+	return nil, fmt.Errorf("the search has no goal %q", s.Goal)
 }
 
 // maxTightened is how often the target is lowered for a percentile.
@@ -124,7 +125,7 @@ func (s *search) fewestCPUs(ctx context.Context, r *Result, known map[int]*attem
 		// As much under the SLO as the percentile is over it; the next plan has
 		// another spread, so at least a little.
 		tighter := time.Duration(float64(best.latency) / float64(r.AtPercentile) * float64(s.SLO))
-		r.Target = min(tighter, best.latency-1, r.Target-r.Target/500)
+		r.tighten(min(tighter, best.latency-1, r.Target-r.Target/500))
 	}
 	return s.fastest(ctx, r, known)
 }
@@ -157,14 +158,14 @@ func (s *search) first(ctx context.Context, r *Result, from int, target time.Dur
 		}
 		counts = append(counts, cpus)
 	}
-	attempts, err := s.each(ctx, counts, target, func(a *attempt) bool { return a.best != nil && a.best.latency <= target })
+	attempts, err := s.attempts(ctx, counts, target, func(a *attempt) bool { return a.best.within(target) })
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range attempts {
 		r.note(s, a, target, known)
 	}
-	if n := len(attempts); n > 0 && attempts[n-1].best != nil && attempts[n-1].best.latency <= target {
+	if n := len(attempts); n > 0 && attempts[n-1].best.within(target) {
 		return attempts[n-1], nil
 	}
 	return nil, nil
@@ -180,19 +181,39 @@ func (r *Result) skip(cpus int, bound time.Duration) {
 	r.Skipped = append(r.Skipped, Skipped{CPUs: cpus, AtLeast: bound})
 }
 
+// tighten lowers the target, which some steps do not meet any more.
+func (r *Result) tighten(target time.Duration) {
+	r.Target = target
+	for i := range r.Steps {
+		if st := &r.Steps[i]; st.Latency > target && st.Latency <= r.SLO {
+			st.Meets, st.Why = false, tooSlow(st.Latency, target, r.SLO)
+		}
+	}
+}
+
 // note takes an attempt into the result.
 func (r *Result) note(s *search, a *attempt, target time.Duration, known map[int]*attempt) {
 	r.Evaluations += a.evaluations
 	if len(a.steps) == 0 && a.floor > target && target > 0 && s.SLO > 0 {
 		r.skip(a.cpus, a.floor)
 	}
-	r.Steps = append(r.Steps, a.steps...)
+	r.list(a.steps)
 	if known[a.cpus] == nil || known[a.cpus].best == nil || a.best != nil && a.best.latency < known[a.cpus].best.latency {
 		known[a.cpus] = a
 	}
 }
 
-// finished packs a candidate into few wraps.
+// list adds steps that are not listed yet: several attempts at one count of CPUs
+// come by the same.
+func (r *Result) list(steps []Step) {
+	for _, st := range steps {
+		if !slices.Contains(r.Steps, st) {
+			r.Steps = append(r.Steps, st)
+		}
+	}
+}
+
+// finished packs the best of an attempt into few wraps.
 func (s *search) finished(ctx context.Context, r *Result, a *attempt, target time.Duration) (*candidate, error) {
 	w, err := s.newWorker()
 	if err != nil {
@@ -200,7 +221,15 @@ func (s *search) finished(ctx context.Context, r *Result, a *attempt, target tim
 	}
 	defer s.letGo(w)
 	defer func() { r.Evaluations += w.evaluations }()
-	return w.pack(a.best, target)
+	packed, err := w.pack(a.best, target)
+	if err != nil {
+		return nil, err
+	}
+	if packed != a.best {
+		a.add(s, packed, target)
+		r.list(a.steps)
+	}
+	return packed, nil
 }
 
 // fastest is the fastest plan of all that were tried and of some that were not,

@@ -209,6 +209,16 @@ func (st *stage) total() work {
 	return sum
 }
 
+// cpu is the time that a process with these tasks computes: on one CPU it ends
+// no sooner.
+func (st *stage) cpu(set []int) time.Duration {
+	var sum time.Duration
+	for _, t := range set {
+		sum += st.work[t].cpu
+	}
+	return sum
+}
+
 // parallelism is the most tasks of b that run at the same time.
 func parallelism(b *workflow.Block) int {
 	n := 0

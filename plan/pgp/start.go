@@ -33,28 +33,6 @@ func (b *board) takes(process int, set []int, s strand, anyhow bool) bool {
 	return anyhow || b.fits(process, append(slices.Clone(set), s.tasks...))
 }
 
-// dealt is when longestFirst ends, by its own estimate.
-func (st *stage) dealt(sh *shape, begin []time.Duration) time.Duration {
-	busy, ends := slices.Clone(begin), make([]time.Duration, len(begin))
-	var last time.Duration
-	for _, strand := range st.byLength {
-		best, bestEnd := -1, time.Duration(0)
-		for j, sl := range sh.slots {
-			if sl.group != strand.group {
-				continue
-			}
-			e := max(ends[j], busy[j]+strand.work.cpu, begin[j]+strand.work.duration)
-			if best < 0 || e < bestEnd || e == bestEnd && busy[j] < busy[best] {
-				best, bestEnd = j, e
-			}
-		}
-		busy[best] += strand.work.cpu
-		ends[best] = bestEnd
-		last = max(last, bestEnd)
-	}
-	return last
-}
-
 // longestFirst gives each branch, the longest first, to the process that would
 // end first with it: Graham's rule for machines that begin at different times.
 func (w *worker) longestFirst(st *stage, sh *shape, taken [][]string) [][]int {
