@@ -48,9 +48,6 @@ type simulation struct {
 	lists []int
 
 	processor processor
-	// lasts are the CPUs, from 1, that the tasks' threads had last in the request
-	// before; 0: not known.
-	lasts     []int
 	alone     []int // the CPUs' numbers
 	recording bool
 	spans     []span
