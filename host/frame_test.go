@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -26,7 +27,7 @@ func unhex(tb testing.TB, text string) []byte {
 // The same bytes, written by hand after doc.go, are in
 // python/tests/test_frames.py.
 func TestFramesByteByByte(t *testing.T) {
-	call := appendCall(nil, 3, "r-1", []byte(`{"a":1}`), 21, 12)
+	call := appendCall(nil, callHead{function: 3, requestID: "r-1", meta: []byte(`{"a":1}`), deadline: 21}, 12, false)
 	call = append(call, "hello world!"...)
 	want := unhex(t, "2a000000 01 00 0300 0300 0000 07000000 1500000000000000"+
 		"722d31"+"7b2261223a317d"+"68656c6c6f20776f726c6421")
@@ -43,6 +44,18 @@ func TestFramesByteByByte(t *testing.T) {
 	wantReply := replyHead{outcome: outcomeRaised, content: JSON, status: 200, headers: 2, body: 3, start: 1, run: 2, cpu: 3}
 	if err != nil || r != wantReply {
 		t.Errorf("REPLY: %+v, %v", r, err)
+	}
+
+	shared := appendCall(nil, callHead{function: 3, requestID: "r-1", deadline: 21, slot: 2, reuse: true}, 1<<20, true)
+	want = unhex(t, "1f000000 01 03 0300 0300 0200 00000000 1500000000000000"+"722d31"+"0000100000000000")
+	if diff := cmp.Diff(want, shared); diff != "" {
+		t.Errorf("CALL with shared memory: %s", diff)
+	}
+	reply = unhex(t, "2c000000 02 00 01 03 0000 0000 00000000 0100000000000000 0200000000000000 0300000000000000"+"0000100000000000")
+	r, err = parseReply(reply, len(reply), 100)
+	wantReply = replyHead{content: Text, flags: flagShared | flagNew, body: 8, start: 1, run: 2, cpu: 3}
+	if err != nil || r != wantReply {
+		t.Errorf("REPLY with shared memory: %+v, %v", r, err)
 	}
 
 	if diff := cmp.Diff(unhex(t, "06000000 18 000000 6162"), appendControl(nil, kindAddLane, []byte("ab"))); diff != "" {
@@ -72,6 +85,17 @@ func replyBytes(change func(b []byte)) []byte {
 	return b
 }
 
+// sharedReply makes a REPLY whose body is in shared memory.
+func sharedReply(flags byte, size uint64, change func(b []byte)) []byte {
+	b := make([]byte, replyHeader, replyHeader+sharedSize)
+	b[0] = replyHeader - lengthSize + sharedSize
+	b[4], b[7] = kindReply, flags
+	if change != nil {
+		change(b)
+	}
+	return binary.LittleEndian.AppendUint64(b, size)
+}
+
 func TestBadFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		frame []byte
@@ -88,6 +112,15 @@ func TestBadFrames(t *testing.T) {
 		"headers of 4 GiB": {replyBytes(func(b []byte) { copy(b[12:], "\xff\xff\xff\xff") }), "bytes of headers"},
 		"run":              {replyBytes(func(b []byte) { b[31] = 0x80 }), "negative time"},
 		"cpu":              {replyBytes(func(b []byte) { b[39] = 0x80 }), "negative time"},
+		"flags":            {replyBytes(func(b []byte) { b[7] = 4 }), "flags 4"},
+		"new, not shared":  {replyBytes(func(b []byte) { b[7] = flagNew }), "flags 2"},
+		"shared, no size":  {replyBytes(func(b []byte) { b[7] = flagShared }), "5 bytes for the size"},
+		"shared failure":   {sharedReply(flagShared, 9, func(b []byte) { b[5] = 1 }), "outcome 1"},
+		"not offered":      {sharedReply(flagShared, 9, nil), "not offered"},
+		"not beside it":    {sharedReply(flagShared|flagNew, 9, nil), "there is none"},
+		"shared nothing":   {sharedReply(flagShared|flagNew, 0, nil), "over the limit"},
+		"shared too much":  {sharedReply(flagShared|flagNew, 65, nil), "over the limit"},
+		"shared huge":      {sharedReply(flagShared|flagNew, 1<<63, nil), "over the limit"},
 		"two":              {append(replyBytes(func([]byte) {}), 1, 2, 3), "3 bytes follow a reply"},
 		"short log":        {[]byte{3, 0, 0, 0, kindLog, 1, 0, 0}, "shorter than its parts"},
 		"long log":         {[]byte{0, 0, 0x40, 0, kindLog, 1, 0, 0}, "over the limit"},

@@ -3,8 +3,11 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
 // DefaultMaxBody is the body limit of a Spec that names none, in bytes.
@@ -38,6 +41,11 @@ type Spec struct {
 	// MaxBody bounds the body of a call and of a reply, in bytes;
 	// 0: DefaultMaxBody.
 	MaxBody int
+	// ShareOver is the size of a body, in bytes, over which it goes through
+	// shared memory; 0: DefaultShareOver, negative: none does.
+	ShareOver int
+	// Memory keeps the shared memory of calls; nil: the zygote has its own.
+	Memory *memfile.Pool
 	// Log takes what functions print, line by line; nil: dropped. It is called
 	// from several goroutines and must not block for long: a call's reply
 	// waits behind its lines.
@@ -135,6 +143,19 @@ func (s *Spec) maxBody() int {
 	}
 	return s.MaxBody
 }
+
+func (s *Spec) shareOver() int {
+	switch {
+	case s.ShareOver == 0:
+		return DefaultShareOver
+	case s.ShareOver < 0:
+		return math.MaxInt32
+	}
+	return s.ShareOver
+}
+
+// shares says whether a body of n bytes goes through shared memory.
+func (s *Spec) shares(n int) bool { return n > s.shareOver() }
 
 func (s *Spec) stopGrace() time.Duration {
 	if s.StopGrace <= 0 {
