@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"syscall"
 
@@ -35,24 +34,14 @@ type memory struct {
 	offered *memfile.File
 	// reply is the file of the last reply, held for the caller.
 	reply *memfile.File
-	// came is a descriptor that no reply has claimed yet; -1: none.
-	came int
-
-	// Of one system call, so that none makes garbage.
-	oob      [64]byte
-	into     []byte
-	got      int
-	gotOOB   int
-	cut      bool
-	errno    error
-	receiver func(fd uintptr) bool
+	receiver memfile.Receiver
 }
 
 func (m *memory) attach(f *os.File) {
-	m.file, m.came = f, -1
-	// Fails only for a closed file, whose reads then say so.
+	m.file = f
+	// Both fail only for a closed file, whose reads then say so.
 	m.raw, _ = f.SyscallConn()
-	m.receiver = m.recvmsg
+	_ = m.receiver.Attach(f)
 }
 
 // close lets go of everything; what is held elsewhere lives on.
@@ -64,10 +53,7 @@ func (m *memory) close() {
 	}
 	m.slots = [maxSlots]*memfile.File{}
 	m.input, m.offered, m.reply = nil, nil, nil
-	if m.came >= 0 {
-		_ = unix.Close(m.came)
-		m.came = -1
-	}
+	m.receiver.Close()
 }
 
 // offer says where the next call's reply goes, if it is large: to the largest
@@ -131,20 +117,8 @@ func (m *memory) write(b []byte) (int, error) {
 	sent := 0
 	if m.input != nil && !m.given {
 		var err error
-		rights := unix.UnixRights(m.input.FD())
-		werr := m.raw.Write(func(fd uintptr) bool {
-			for {
-				sent, err = unix.SendmsgN(int(fd), b, rights, nil, unix.MSG_NOSIGNAL)
-				if err != unix.EINTR {
-					return err != unix.EAGAIN
-				}
-			}
-		})
-		if werr != nil {
-			return 0, werr
-		}
-		if err != nil {
-			return 0, fmt.Errorf("send a call: %w", err)
+		if sent, err = memfile.Send(m.raw, b, m.input); err != nil {
+			return 0, err
 		}
 		m.given = true
 	}
@@ -157,67 +131,11 @@ func (m *memory) write(b []byte) (int, error) {
 
 // read receives bytes, and the descriptor that may be beside them.
 func (m *memory) read(b []byte) (int, error) {
-	m.into, m.errno = b, nil
-	err := m.raw.Read(m.receiver)
-	m.into = nil
-	switch {
-	case err != nil:
-		return 0, err
-	case m.errno != nil:
-		return 0, os.NewSyscallError("recvmsg", m.errno)
+	n, err := m.receiver.Read(b)
+	if errors.Is(err, memfile.ErrDescriptors) {
+		err = &frameError{err}
 	}
-	if m.gotOOB > 0 {
-		if err := m.takeRights(m.oob[:m.gotOOB]); err != nil {
-			return m.got, &frameError{err}
-		}
-	}
-	if m.cut {
-		return m.got, &frameError{errors.New("the descriptor beside it was lost: more than one came, or this process may open no more (ulimit -n)")}
-	}
-	if m.got == 0 {
-		return 0, io.EOF
-	}
-	return m.got, nil
-}
-
-func (m *memory) recvmsg(fd uintptr) bool {
-	for {
-		n, oob, flags, _, err := unix.Recvmsg(int(fd), m.into, m.oob[:unix.CmsgSpace(4)], unix.MSG_CMSG_CLOEXEC)
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			return false
-		}
-		m.got, m.gotOOB, m.cut, m.errno = n, oob, flags&unix.MSG_CTRUNC != 0, err
-		return true
-	}
-}
-
-// takeRights takes the descriptors of a message.
-func (m *memory) takeRights(oob []byte) error {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return err
-	}
-	for i := range messages {
-		fds, err := unix.ParseUnixRights(&messages[i])
-		if err != nil {
-			continue // of another kind, which nobody asked for
-		}
-		for _, fd := range fds {
-			if m.came >= 0 {
-				_ = unix.Close(fd)
-				err = errors.New("more descriptors than one came beside a reply")
-				continue
-			}
-			m.came = fd
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return n, err
 }
 
 // receive returns the body of a reply: inline, or in the shared memory whose
@@ -236,7 +154,8 @@ func (m *memory) receive(head replyHead, inline []byte, maxBody int) ([]byte, er
 	}
 	if head.flags&flagShared == 0 {
 		unused()
-		if m.came >= 0 {
+		if fd := m.receiver.Take(); fd >= 0 {
+			_ = unix.Close(fd)
 			return nil, &frameError{errors.New("a descriptor came beside a reply that has none")}
 		}
 		return inline, nil
@@ -249,8 +168,7 @@ func (m *memory) receive(head replyHead, inline []byte, maxBody int) ([]byte, er
 	f := offered
 	if head.flags&flagNew != 0 {
 		unused()
-		fd := m.came
-		m.came = -1
+		fd := m.receiver.Take()
 		if fd < 0 {
 			return nil, &frameError{errors.New("a reply says that shared memory is beside it, and there is none")}
 		}

@@ -3,6 +3,7 @@ package memfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -31,38 +32,26 @@ type File struct {
 	timer   *time.Timer
 }
 
-// errShort is what asks for memory that is not there.
-var errShort = errors.New("shared memory is short")
+// ErrShort says that there is no memory for what was to be written.
+var ErrShort = errors.New("shared memory is short")
 
 // Create makes a file for n bytes, mapped for writing here and for reading
-// only elsewhere, held once.
+// only elsewhere, held once. Its pages come with what Fill and Write put there.
 func Create(n int) (*File, error) {
-	f, err := create(roomy(n))
-	if err != nil {
-		return nil, fmt.Errorf("make %d bytes of shared memory: %w", n, err)
-	}
-	if err := f.populate(n); err != nil {
-		f.Release()
-		return nil, fmt.Errorf("make %d bytes of shared memory: %w", n, err)
-	}
-	return f, nil
-}
-
-func create(capacity int) (*File, error) {
 	fd, err := newMemfd()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make %d bytes of shared memory: %w", n, err)
 	}
-	f := &File{fd: fd, capacity: capacity, own: true, refs: 1}
-	if err = unix.Ftruncate(fd, int64(capacity)); err == nil {
-		f.data, err = unix.Mmap(fd, 0, capacity, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	f := &File{fd: fd, capacity: roomy(n), own: true, refs: 1}
+	if err = unix.Ftruncate(fd, int64(f.capacity)); err == nil {
+		f.data, err = unix.Mmap(fd, 0, f.capacity, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	}
 	if err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
 	}
 	if err != nil {
 		f.Release()
-		return nil, err
+		return nil, fmt.Errorf("make %d bytes of shared memory: %w", n, err)
 	}
 	// Since Linux 5.1; without it receivers could write, and are trusted not to.
 	_, _ = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE)
@@ -88,7 +77,13 @@ func roomy(n int) int {
 	return (max(n, 1) + step - 1) / step * step
 }
 
-// populate gives the first n bytes of an own file pages.
+// stretch is how much of a file gets its pages at once, bytes: what is announced
+// and never comes takes no memory, and what was cleared is still in the cache
+// when it is written.
+const stretch = 1 << 20
+
+// populate gives the first n bytes of an own file pages. Without that, memory
+// that is short would show as a signal, in the middle of a copy.
 func (f *File) populate(n int) error {
 	if n <= f.populated {
 		return nil
@@ -100,9 +95,40 @@ func (f *File) populate(n int) error {
 		err = unix.Fallocate(f.fd, 0, int64(from), int64(to-from))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errShort, err)
+		return fmt.Errorf("%w: %w", ErrShort, err)
 	}
 	f.populated = n
+	return nil
+}
+
+// Fill reads n bytes into an own file, from at on; it returns how many came
+// before an error, which is ErrShort where there is no memory.
+func (f *File) Fill(r io.Reader, at, n int) (int, error) {
+	for done := 0; done < n; {
+		part := min(n-done, stretch)
+		if err := f.populate(at + done + part); err != nil {
+			return done, err
+		}
+		m, err := io.ReadFull(r, f.data[at+done:at+done+part])
+		done += m
+		if err != nil {
+			return done, err
+		}
+	}
+	return n, nil
+}
+
+// Write puts b into an own file, from at on.
+func (f *File) Write(b []byte, at int) error {
+	for len(b) > 0 {
+		part := b[:min(len(b), stretch)]
+		if err := f.populate(at + len(part)); err != nil {
+			return err
+		}
+		copy(f.data[at:], part)
+		at += len(part)
+		b = b[len(part):]
+	}
 	return nil
 }
 
@@ -147,8 +173,7 @@ func (f *File) FD() int { return f.fd }
 // Capacity is the most bytes that the file holds.
 func (f *File) Capacity() int { return f.capacity }
 
-// Bytes are the first n bytes: to be written by who made the file and has not
-// handed it over yet, else to be read. They are valid while the file is held.
+// Bytes are the first n bytes, to be read. They are valid while the file is held.
 // Asking for them costs a mapping the first time; pages that are not touched
 // cost nothing.
 func (f *File) Bytes(n int) ([]byte, error) {

@@ -47,7 +47,12 @@ func TestHandOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := bytes.Repeat([]byte("0123456789"), 10_000)
-	copy(bytesOf(t, f, len(text)), text)
+	if err := f.Write(text[:50_001], 0); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Fill(bytes.NewReader(text[50_001:]), 50_001, len(text)-50_001); n != len(text)-50_001 || err != nil {
+		t.Fatal(n, err)
+	}
 	g, err := Adopt(dup(t, f.FD()), len(text), 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +255,9 @@ func TestPool(t *testing.T) {
 		t.Errorf("10 bytes got a file for %d", f.Capacity())
 	}
 	p.Close()
-	copy(bytesOf(t, f, 10), "still mine")
+	if err := f.Write([]byte("still mine"), 0); err != nil {
+		t.Fatal(err)
+	}
 	f.Release()
 	if f, err = p.Get(10); err != nil {
 		t.Fatal(err)

@@ -30,10 +30,6 @@ type Pool struct {
 // still.
 func (p *Pool) Get(n int) (*File, error) {
 	if f := p.take(n); f != nil {
-		if err := f.populate(n); err != nil {
-			f.Release()
-			return nil, err
-		}
 		return f, nil
 	}
 	f, err := Create(n)
@@ -76,7 +72,10 @@ func (p *Pool) Copy(b []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	copy(f.data, b) // mapped since it was made
+	if err := f.Write(b, 0); err != nil {
+		f.Release()
+		return nil, err
+	}
 	return f, nil
 }
 
