@@ -239,7 +239,7 @@ func (l *lane) settle(timed bool) {
 func (l *lane) send(c Call, function int, meta []byte, deadline int64) error {
 	head := callHead{function: function, requestID: c.RequestID, meta: meta, deadline: deadline}
 	head.slot, head.reuse = l.memory.offer(l.worker.options.KeepMemory)
-	if l.worker.zygote.spec.shares(len(c.Body)) && l.memory.give(c, l.worker.zygote.pool) {
+	if l.worker.zygote.spec.shares(len(c.Body)) && l.memory.give(c, &l.worker.zygote.pool) {
 		l.out = appendCall(l.out[:0], head, len(c.Body), true)
 		n, err := l.memory.write(l.out)
 		if err != nil {

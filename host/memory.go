@@ -33,7 +33,7 @@ type memory struct {
 	slot    int
 	offered *memfile.File
 	// reply is the file of the last reply, held for the caller.
-	reply *memfile.File
+	reply    *memfile.File
 	receiver memfile.Receiver
 }
 

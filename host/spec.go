@@ -6,8 +6,6 @@ import (
 	"math"
 	"path/filepath"
 	"time"
-
-	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
 // DefaultMaxBody is the body limit of a Spec that names none, in bytes.
@@ -44,8 +42,6 @@ type Spec struct {
 	// ShareOver is the size of a body, in bytes, over which it goes through
 	// shared memory; 0: DefaultShareOver, negative: none does.
 	ShareOver int
-	// Memory keeps the shared memory of calls; nil: the zygote has its own.
-	Memory *memfile.Pool
 	// Log takes what functions print, line by line; nil: dropped. It is called
 	// from several goroutines and must not block for long: a call's reply
 	// waits behind its lines.

@@ -40,8 +40,7 @@ type Zygote struct {
 	done    chan struct{}
 	closing sync.Once
 	// pool keeps the shared memory of calls' inputs.
-	pool    *memfile.Pool
-	ownPool bool
+	pool memfile.Pool
 
 	mu    sync.Mutex
 	alive map[uint32]*Worker
@@ -96,10 +95,6 @@ func Start(ctx context.Context, spec Spec) (*Zygote, error) {
 		index: make(map[string]int, len(spec.Functions)),
 		alive: make(map[uint32]*Worker),
 		done:  make(chan struct{}),
-		pool:  spec.Memory,
-	}
-	if z.pool == nil {
-		z.pool, z.ownPool = new(memfile.Pool), true
 	}
 	for i, f := range spec.Functions {
 		z.index[f.Name] = i
@@ -272,9 +267,7 @@ func (z *Zygote) release() {
 	if z.ownDir {
 		_ = os.RemoveAll(z.workDir)
 	}
-	if z.ownPool {
-		z.pool.Close()
-	}
+	z.pool.Close()
 }
 
 // Pid of the zygote's interpreter.

@@ -28,8 +28,10 @@ type File struct {
 	// keepFor of that its pages are given back, and it is cold.
 	keepFor time.Duration
 	cold    bool
-	since   time.Time // when it became idle
-	timer   *time.Timer
+	// given: another process has it that does not say when it is done.
+	given bool
+	since time.Time // when it became idle
+	timer *time.Timer
 }
 
 // ErrShort says that there is no memory for what was to be written.
@@ -241,7 +243,7 @@ func (f *File) Keep(idle time.Duration) {
 func (f *File) Reuse() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.refs != 1 || f.keepFor == 0 || f.cold {
+	if f.refs != 1 || f.keepFor == 0 || f.cold || f.given {
 		return false
 	}
 	f.refs++
@@ -289,15 +291,27 @@ func (f *File) cool() {
 		return
 	}
 	f.cold = true
+	if f.given {
+		return // somebody may be reading it
+	}
 	if f.own { // sealed against this; its pool lets it go
 		return
 	}
 	_ = unix.Fallocate(f.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(f.capacity))
 }
 
-// Cold says whether a kept file has been idle for too long.
+// Cold says whether a kept file is of no use any more: it has been idle for too
+// long, or was given away.
 func (f *File) Cold() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cold
+	return f.cold || f.given && f.refs == 1
+}
+
+// GiveAway says that a process gets the file that will not tell when it has
+// read it: its bytes stay as they are for as long as anybody has it.
+func (f *File) GiveAway() {
+	f.mu.Lock()
+	f.given = true
+	f.mu.Unlock()
 }

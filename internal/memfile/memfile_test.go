@@ -184,6 +184,20 @@ func TestReuse(t *testing.T) {
 	f.Release()
 }
 
+func TestGivenAwayIsNotReused(t *testing.T) {
+	f, err := Create(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Keep(time.Hour)
+	f.GiveAway()
+	f.Release()
+	if f.Reuse() || !f.Cold() {
+		t.Error("a file that another process reads is to be written again")
+	}
+	f.Release()
+}
+
 // TestColdFileHasNoPages looks at what a sender's kept file takes after it has
 // cooled, by the blocks that the kernel counts.
 func TestColdFileHasNoPages(t *testing.T) {

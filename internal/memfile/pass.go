@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,10 +16,13 @@ import (
 var ErrDescriptors = errors.New("descriptors that came over the socket were lost: more than one beside a message, or this process may open no more (ulimit -n)")
 
 // Receiver reads from a Unix stream socket, and takes the descriptor that may
-// be beside the bytes. It makes no garbage. One goroutine at a time may use it.
+// be beside the bytes. It makes no garbage. One goroutine at a time may read; Take and Close are for any.
 type Receiver struct {
-	raw  syscall.RawConn
-	came int // not taken yet; -1: none
+	raw syscall.RawConn
+
+	mu     sync.Mutex
+	came   int  // not taken yet; -1: none. guarded by mu
+	closed bool // guarded by mu
 
 	// Of one system call.
 	into  []byte
@@ -93,25 +97,38 @@ func (r *Receiver) takeRights(oob []byte) (lost bool) {
 			continue // of another kind, which nobody asked for
 		}
 		for _, fd := range fds {
-			if r.came >= 0 {
-				_ = unix.Close(r.came)
-				lost = true
-			}
-			r.came = fd
+			lost = r.put(fd) || lost
 		}
 	}
 	return lost
 }
 
+func (r *Receiver) put(fd int) (lost bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.came >= 0 {
+		_ = unix.Close(fd)
+		return true
+	}
+	r.came = fd
+	return false
+}
+
 // Take returns the descriptor that came and is the caller's then; -1: none.
 func (r *Receiver) Take() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	fd := r.came
 	r.came = -1
 	return fd
 }
 
-// Close closes a descriptor that nobody has taken, and not the socket.
+// Close closes a descriptor that nobody has taken, and what may still come; not
+// the socket.
 func (r *Receiver) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
 	if fd := r.Take(); fd >= 0 {
 		_ = unix.Close(fd)
 	}
