@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // unhex reads bytes as they are written in doc.go: in groups.
@@ -157,6 +158,13 @@ type received struct {
 // in pieces whose sizes cut tells; nil: at once.
 func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) received {
 	tb.Helper()
+	return receiveWith(tb, sent, -1, maxBody, cut)
+}
+
+// receiveWith has a descriptor come beside the first byte; -1: none. It is
+// closed here.
+func receiveWith(tb testing.TB, sent []byte, fd, maxBody int, cut func(left int) int) received {
+	tb.Helper()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		tb.Fatal(err)
@@ -169,12 +177,21 @@ func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) re
 	go func() {
 		defer close(written)
 		defer theirs.Close()
+		if fd >= 0 {
+			defer unix.Close(fd)
+		}
 		for rest := sent; len(rest) > 0; {
 			n := len(rest)
 			if cut != nil {
 				n = cut(n)
 			}
-			if _, err := theirs.Write(rest[:n]); err != nil {
+			var err error
+			if len(rest) == len(sent) && fd >= 0 {
+				n, err = unix.SendmsgN(int(theirs.Fd()), rest[:n], unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+			} else {
+				_, err = theirs.Write(rest[:n])
+			}
+			if err != nil {
 				return // the lane had seen enough
 			}
 			rest = rest[n:]
@@ -184,9 +201,9 @@ func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) re
 	if cap(l.in) > logHeader+maxLog+readBuffer {
 		tb.Errorf("the lane took a buffer of %d bytes", cap(l.in))
 	}
+	got.head, got.body, got.headers, got.err = head, string(body), string(headers), err
 	l.close()
 	<-written
-	got.head, got.body, got.headers, got.err = head, string(body), string(headers), err
 	return got
 }
 
@@ -238,6 +255,65 @@ func FuzzReceive(f *testing.F) {
 			t.Fatalf("%q is not what was sent", got.body)
 		}
 	})
+}
+
+// FuzzReceiveMemory has a file of any size, seals and kind come beside anything:
+// what the lane takes as shared memory can be read to its end without a signal,
+// and no descriptor stays behind.
+func FuzzReceiveMemory(f *testing.F) {
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(4096), uint8(unix.F_SEAL_SHRINK), uint64(1))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(59), uint8(unix.F_SEAL_SHRINK), uint64(2))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(4096), uint8(0), uint64(3))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(-1), uint8(0), uint64(4))
+	f.Add(replyBytes(func([]byte) {}), int64(4096), uint8(unix.F_SEAL_SHRINK), uint64(5))
+	f.Add(append([]byte{10, 0, 0, 0, kindLog, 2, 0, 0, 'a', '\n', '\xff', 'b', '\r', '\n'}, sharedReply(flagShared|flagNew, 60, nil)...),
+		int64(100), uint8(unix.F_SEAL_SHRINK|unix.F_SEAL_WRITE), uint64(6))
+	f.Fuzz(func(t *testing.T, sent []byte, size int64, seals uint8, seed uint64) {
+		if len(sent) == 0 {
+			return
+		}
+		if size >= 0 {
+			size &= 1<<40 - 1
+		}
+		fd := memfdOf(t, size, seals)
+		random := rand.New(rand.NewPCG(seed, 0))
+		got := receiveWith(t, sent, fd, 64, func(left int) int { return 1 + random.IntN(min(left, 50)) })
+		var bad *frameError
+		switch {
+		case got.err != nil:
+			if !errors.As(got.err, &bad) && !errors.Is(got.err, io.EOF) && !errors.Is(got.err, io.ErrUnexpectedEOF) {
+				t.Fatalf("got %v", got.err)
+			}
+		case got.head.flags&flagShared == 0:
+			t.Fatalf("a descriptor came beside %+v, and was let through", got.head)
+		case len(got.body) < 1 || len(got.body) > 64 || size < int64(len(got.body)) || seals&unix.F_SEAL_SHRINK == 0:
+			t.Fatalf("a file of %d bytes with seals %#x was taken for %d bytes", size, seals, len(got.body))
+		}
+	})
+}
+
+// memfdOf makes shared memory; a negative size: a pipe's end.
+func memfdOf(tb testing.TB, size int64, seals uint8) int {
+	tb.Helper()
+	if size < 0 {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			tb.Fatal(err)
+		}
+		_ = unix.Close(p[1])
+		return p[0]
+	}
+	fd, err := unix.MemfdCreate("fuzz", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := unix.Ftruncate(fd, size); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, int(seals&0xf)); err != nil {
+		tb.Fatal(err)
+	}
+	return fd
 }
 
 func FuzzControl(f *testing.F) {

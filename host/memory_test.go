@@ -197,7 +197,7 @@ func TestMemoryWithSeveralCallers(t *testing.T) {
 	wg.Wait()
 }
 
-// TestNoSharedMemory has neither side get any: bodies go through the socket.
+// TestNoSharedMemory has a worker get none: its replies go through the socket.
 func TestNoSharedMemory(t *testing.T) {
 	t.Parallel()
 	functions := map[string]source{"echo": {"handler.py": "import os\n" +
