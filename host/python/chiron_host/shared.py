@@ -9,6 +9,7 @@ the next reply is not, and is written again only once the agent says that
 nobody reads it.
 """
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -22,10 +23,15 @@ SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 0x2, 0x4, 0x8
 GET_SEALS = fcntl.F_GET_SEALS
 # What a reader asks of a file: that it stays as long as it is.
 STEADY = SEAL_SHRINK | SEAL_GROW
+# New pages cost so much that a file which is used once pays from so many times
+# the size on that one pays which is kept (docs/transfer.md).
+NEW_PAYS = 6
 # A kept file is larger than its first body by up to an eighth, so that the
 # next, a little longer, fits. Pages that are not written take no memory.
 SLACK = 8
 PAGE = mmap.PAGESIZE
+# madvise(2): map pages at once and not each when it is first written.
+POPULATE_WRITE = 23
 # Bytes that are copied before another thread may run: about half a millisecond.
 CHUNK = 4 << 20
 
@@ -98,6 +104,8 @@ class Kept:
             return
         if self._map is None:
             self._map = mmap.mmap(self.fd, self.capacity, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            with contextlib.suppress(OSError):  # a kernel before 5.14: page by page then
+                self._map.madvise(POPULATE_WRITE, 0, size)
         for at in range(0, size, CHUNK):
             self._map[at : min(at + CHUNK, size)] = body[at : at + CHUNK]
 

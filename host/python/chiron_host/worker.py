@@ -137,6 +137,7 @@ class Worker:
         receive, send, unpack = sock.recvmsg_into, sock.sendall, frames.CALL_HEADER.unpack_from
         header_size, max_id, max_meta = frames.CALL_HEADER.size, frames.MAX_REQUEST_ID, frames.MAX_META
         max_body, share_over = self._max_body, self._share_over
+        share_new_over = shared.NEW_PAYS * share_over
         invokes = [function.invoke for function in self._functions]
         log = streams.CallLog(send)
         streams.attach(log)
@@ -207,7 +208,7 @@ class Worker:
             if log.used:
                 log.end()
             if (
-                len(body) <= share_over
+                len(body) <= (share_over if slot else share_new_over)
                 or outcome
                 or not send_shared(
                     sock, outputs, slot, flags, (content, status, headers, body, start, run, cpu)
