@@ -31,11 +31,11 @@
 // On a lane, one call at a time: the agent sends CALL, the worker any number of
 // LOG and one REPLY.
 //
-//	CALL    0 length u32 · 4 kind=1 u8 · 5 zero u8 · 6 function u16 (its place in Spec.Functions)
-//	        8 length of request id u16 (≤ 1 KiB) · 10 zero u16 · 12 length of meta u32 (≤ 1 MiB)
+//	CALL    0 length u32 · 4 kind=1 u8 · 5 flags u8 · 6 function u16 (its place in Spec.Functions)
+//	        8 length of request id u16 (≤ 1 KiB) · 10 slot u16 · 12 length of meta u32 (≤ 1 MiB)
 //	        16 deadline i64 (CLOCK_MONOTONIC, ns; 0: none)
 //	        24 request id · meta (JSON object of type Meta, or nothing) · body (≤ MaxBody)
-//	REPLY   0 length u32 · 4 kind=2 u8 · 5 outcome u8 · 6 content u8 · 7 zero u8
+//	REPLY   0 length u32 · 4 kind=2 u8 · 5 outcome u8 · 6 content u8 · 7 flags u8
 //	        8 status u16 (0: none) · 10 zero u16 · 12 length of headers u32 (≤ 1 MiB)
 //	        16 start i64 (CLOCK_MONOTONIC, ns) · 24 run i64 (ns) · 32 CPU i64 (ns)
 //	        40 headers (JSON list of [name, value]) · body (≤ MaxBody)
@@ -46,6 +46,17 @@
 // cannot be sent, 3 the body is not what it takes: the reply's body is
 // {"type","message","traceback"} then. Contents: 0 none, 1 text, 2 JSON,
 // 3 bytes.
+//
+// A body over Spec.ShareOver is in shared memory where there is any to be had:
+// flag 1, and the body's size (u64) stands in its place. The file (memfd,
+// F_SEAL_SHRINK) goes beside the frame's first byte, SCM_RIGHTS; a size over
+// MaxBody or over the file's, a file of another kind or without the seal are
+// not taken. A large reply goes to the file of the call's slot, numbered from 1,
+// of which a lane has at most four: with flag 2 of the CALL the one that is
+// there is written again, as long as it is large enough; otherwise, and with
+// slot 0, it is a new one, and comes with flag 2 of the REPLY. Nobody writes to a
+// file that somebody may still read: the agent counts (internal/memfile). What
+// has slot 0 is sealed against writing, too (F_SEAL_WRITE).
 //
 // On the zygote's control socket (its fd 3), and on the one of a worker that
 // may get more lanes, frames have three zero bytes after their kind:

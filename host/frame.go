@@ -27,6 +27,15 @@ const (
 	replyHeader   = 40
 	logHeader     = 8
 	controlHeader = 8
+	// sharedSize stands in the place of a body in shared memory: its size.
+	sharedSize = 8
+)
+
+// Flags of CALL and REPLY.
+const (
+	flagShared = 1 // the body is in shared memory
+	flagReuse  = 2 // of CALL: the file of its slot may be written again
+	flagNew    = 2 // of REPLY: the file is beside it
 )
 
 // Bounds; the Python side has the same.
@@ -38,6 +47,9 @@ const (
 	maxControl   = 16 << 20
 	maxFunctions = math.MaxUint16
 	maxBodyLimit = 1 << 30
+	// maxSlots is how many files a lane keeps for replies: of the last ones of a
+	// request, whose later functions may still be given them.
+	maxSlots = 4
 )
 
 type outcome uint8
@@ -78,18 +90,43 @@ func (c Content) Type() string {
 
 var errShort = errors.New("frame is shorter than its parts")
 
+// callHead is what a CALL says besides its body.
+type callHead struct {
+	function  int
+	requestID string
+	meta      []byte
+	deadline  int64 // CLOCK_MONOTONIC, ns; 0: none
+	// slot of the file that a large reply goes to, from 1; 0: to one of its own.
+	slot int
+	// reuse: the slot's file may be written again.
+	reuse bool
+}
+
 // appendCall appends a CALL frame without its body, of which only the size
-// goes into the frame's length.
-func appendCall(b []byte, function int, requestID string, meta []byte, deadline int64, body int) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(callHeader-lengthSize+len(requestID)+len(meta)+body))
-	b = append(b, kindCall, 0)
-	b = binary.LittleEndian.AppendUint16(b, uint16(function))
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(requestID)))
-	b = append(b, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(meta)))
-	b = binary.LittleEndian.AppendUint64(b, uint64(deadline))
-	b = append(b, requestID...)
-	return append(b, meta...)
+// goes into the frame's length; or whole, where the body is in shared memory.
+func appendCall(b []byte, c callHead, body int, shared bool) []byte {
+	var flags byte
+	if c.reuse {
+		flags |= flagReuse
+	}
+	size := body
+	if shared {
+		flags |= flagShared
+		size = sharedSize
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(callHeader-lengthSize+len(c.requestID)+len(c.meta)+size))
+	b = append(b, kindCall, flags)
+	b = binary.LittleEndian.AppendUint16(b, uint16(c.function))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(c.requestID)))
+	b = binary.LittleEndian.AppendUint16(b, uint16(c.slot))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(c.meta)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(c.deadline))
+	b = append(b, c.requestID...)
+	b = append(b, c.meta...)
+	if shared {
+		b = binary.LittleEndian.AppendUint64(b, uint64(body))
+	}
+	return b
 }
 
 // head is what the first bytes of any frame say.
@@ -134,8 +171,9 @@ type replyHead struct {
 	outcome outcome
 	content Content
 	status  int
+	flags   uint8
 	headers int   // bytes
-	body    int   // bytes
+	body    int   // bytes in the frame
 	start   int64 // CLOCK_MONOTONIC, ns
 	run     int64 // ns
 	cpu     int64 // ns
@@ -149,6 +187,7 @@ func parseReply(b []byte, size, maxBody int) (replyHead, error) {
 	r := replyHead{
 		outcome: outcome(b[5]),
 		content: Content(b[6]),
+		flags:   b[7],
 		status:  int(binary.LittleEndian.Uint16(b[8:])),
 		start:   int64(binary.LittleEndian.Uint64(b[16:])),
 		run:     int64(binary.LittleEndian.Uint64(b[24:])),
@@ -161,12 +200,17 @@ func parseReply(b []byte, size, maxBody int) (replyHead, error) {
 	r.headers = int(headers)
 	r.body = size - replyHeader - r.headers
 	limit := maxBody
-	if r.outcome != outcomeOK {
+	switch {
+	case r.flags != 0:
+		limit = sharedSize
+	case r.outcome != outcomeOK:
 		limit = maxFailure
 	}
 	switch {
 	case r.outcome > outcomeBadInput:
 		return r, fmt.Errorf("reply with unknown outcome %d", r.outcome)
+	case r.flags != 0 && (r.flags&^(flagShared|flagNew) != 0 || r.flags&flagShared == 0 || r.outcome != outcomeOK || r.body != sharedSize):
+		return r, fmt.Errorf("reply with flags %d, outcome %d and %d bytes for the size of its shared memory", r.flags, r.outcome, r.body)
 	case r.content > Binary:
 		return r, fmt.Errorf("reply with unknown content %d", r.content)
 	case r.status != 0 && (r.status < 100 || r.status > 599):

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // unhex reads bytes as they are written in doc.go: in groups.
@@ -26,7 +28,7 @@ func unhex(tb testing.TB, text string) []byte {
 // The same bytes, written by hand after doc.go, are in
 // python/tests/test_frames.py.
 func TestFramesByteByByte(t *testing.T) {
-	call := appendCall(nil, 3, "r-1", []byte(`{"a":1}`), 21, 12)
+	call := appendCall(nil, callHead{function: 3, requestID: "r-1", meta: []byte(`{"a":1}`), deadline: 21}, 12, false)
 	call = append(call, "hello world!"...)
 	want := unhex(t, "2a000000 01 00 0300 0300 0000 07000000 1500000000000000"+
 		"722d31"+"7b2261223a317d"+"68656c6c6f20776f726c6421")
@@ -43,6 +45,18 @@ func TestFramesByteByByte(t *testing.T) {
 	wantReply := replyHead{outcome: outcomeRaised, content: JSON, status: 200, headers: 2, body: 3, start: 1, run: 2, cpu: 3}
 	if err != nil || r != wantReply {
 		t.Errorf("REPLY: %+v, %v", r, err)
+	}
+
+	shared := appendCall(nil, callHead{function: 3, requestID: "r-1", deadline: 21, slot: 2, reuse: true}, 1<<20, true)
+	want = unhex(t, "1f000000 01 03 0300 0300 0200 00000000 1500000000000000"+"722d31"+"0000100000000000")
+	if diff := cmp.Diff(want, shared); diff != "" {
+		t.Errorf("CALL with shared memory: %s", diff)
+	}
+	reply = unhex(t, "2c000000 02 00 01 03 0000 0000 00000000 0100000000000000 0200000000000000 0300000000000000"+"0000100000000000")
+	r, err = parseReply(reply, len(reply), 100)
+	wantReply = replyHead{content: Text, flags: flagShared | flagNew, body: 8, start: 1, run: 2, cpu: 3}
+	if err != nil || r != wantReply {
+		t.Errorf("REPLY with shared memory: %+v, %v", r, err)
 	}
 
 	if diff := cmp.Diff(unhex(t, "06000000 18 000000 6162"), appendControl(nil, kindAddLane, []byte("ab"))); diff != "" {
@@ -72,6 +86,17 @@ func replyBytes(change func(b []byte)) []byte {
 	return b
 }
 
+// sharedReply makes a REPLY whose body is in shared memory.
+func sharedReply(flags byte, size uint64, change func(b []byte)) []byte {
+	b := make([]byte, replyHeader, replyHeader+sharedSize)
+	b[0] = replyHeader - lengthSize + sharedSize
+	b[4], b[7] = kindReply, flags
+	if change != nil {
+		change(b)
+	}
+	return binary.LittleEndian.AppendUint64(b, size)
+}
+
 func TestBadFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		frame []byte
@@ -88,6 +113,15 @@ func TestBadFrames(t *testing.T) {
 		"headers of 4 GiB": {replyBytes(func(b []byte) { copy(b[12:], "\xff\xff\xff\xff") }), "bytes of headers"},
 		"run":              {replyBytes(func(b []byte) { b[31] = 0x80 }), "negative time"},
 		"cpu":              {replyBytes(func(b []byte) { b[39] = 0x80 }), "negative time"},
+		"flags":            {replyBytes(func(b []byte) { b[7] = 4 }), "flags 4"},
+		"new, not shared":  {replyBytes(func(b []byte) { b[7] = flagNew }), "flags 2"},
+		"shared, no size":  {replyBytes(func(b []byte) { b[7] = flagShared }), "5 bytes for the size"},
+		"shared failure":   {sharedReply(flagShared, 9, func(b []byte) { b[5] = 1 }), "outcome 1"},
+		"not offered":      {sharedReply(flagShared, 9, nil), "not offered"},
+		"not beside it":    {sharedReply(flagShared|flagNew, 9, nil), "there is none"},
+		"shared nothing":   {sharedReply(flagShared|flagNew, 0, nil), "over the limit"},
+		"shared too much":  {sharedReply(flagShared|flagNew, 65, nil), "over the limit"},
+		"shared huge":      {sharedReply(flagShared|flagNew, 1<<63, nil), "over the limit"},
 		"two":              {append(replyBytes(func([]byte) {}), 1, 2, 3), "3 bytes follow a reply"},
 		"short log":        {[]byte{3, 0, 0, 0, kindLog, 1, 0, 0}, "shorter than its parts"},
 		"long log":         {[]byte{0, 0, 0x40, 0, kindLog, 1, 0, 0}, "over the limit"},
@@ -124,6 +158,13 @@ type received struct {
 // in pieces whose sizes cut tells; nil: at once.
 func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) received {
 	tb.Helper()
+	return receiveWith(tb, sent, -1, maxBody, cut)
+}
+
+// receiveWith has a descriptor come beside the first byte; -1: none. It is
+// closed here.
+func receiveWith(tb testing.TB, sent []byte, fd, maxBody int, cut func(left int) int) received {
+	tb.Helper()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		tb.Fatal(err)
@@ -136,12 +177,21 @@ func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) re
 	go func() {
 		defer close(written)
 		defer theirs.Close()
+		if fd >= 0 {
+			defer unix.Close(fd)
+		}
 		for rest := sent; len(rest) > 0; {
 			n := len(rest)
 			if cut != nil {
 				n = cut(n)
 			}
-			if _, err := theirs.Write(rest[:n]); err != nil {
+			var err error
+			if len(rest) == len(sent) && fd >= 0 {
+				n, err = unix.SendmsgN(int(theirs.Fd()), rest[:n], unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+			} else {
+				_, err = theirs.Write(rest[:n])
+			}
+			if err != nil {
 				return // the lane had seen enough
 			}
 			rest = rest[n:]
@@ -151,9 +201,9 @@ func receive(tb testing.TB, sent []byte, maxBody int, cut func(left int) int) re
 	if cap(l.in) > logHeader+maxLog+readBuffer {
 		tb.Errorf("the lane took a buffer of %d bytes", cap(l.in))
 	}
+	got.head, got.body, got.headers, got.err = head, string(body), string(headers), err
 	l.close()
 	<-written
-	got.head, got.body, got.headers, got.err = head, string(body), string(headers), err
 	return got
 }
 
@@ -205,6 +255,65 @@ func FuzzReceive(f *testing.F) {
 			t.Fatalf("%q is not what was sent", got.body)
 		}
 	})
+}
+
+// FuzzReceiveMemory has a file of any size, seals and kind come beside anything:
+// what the lane takes as shared memory can be read to its end without a signal,
+// and no descriptor stays behind.
+func FuzzReceiveMemory(f *testing.F) {
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(4096), uint8(unix.F_SEAL_SHRINK), uint64(1))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(59), uint8(unix.F_SEAL_SHRINK), uint64(2))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(4096), uint8(0), uint64(3))
+	f.Add(sharedReply(flagShared|flagNew, 60, nil), int64(-1), uint8(0), uint64(4))
+	f.Add(replyBytes(func([]byte) {}), int64(4096), uint8(unix.F_SEAL_SHRINK), uint64(5))
+	f.Add(append([]byte{10, 0, 0, 0, kindLog, 2, 0, 0, 'a', '\n', '\xff', 'b', '\r', '\n'}, sharedReply(flagShared|flagNew, 60, nil)...),
+		int64(100), uint8(unix.F_SEAL_SHRINK|unix.F_SEAL_WRITE), uint64(6))
+	f.Fuzz(func(t *testing.T, sent []byte, size int64, seals uint8, seed uint64) {
+		if len(sent) == 0 {
+			return
+		}
+		if size >= 0 {
+			size &= 1<<40 - 1
+		}
+		fd := memfdOf(t, size, seals)
+		random := rand.New(rand.NewPCG(seed, 0))
+		got := receiveWith(t, sent, fd, 64, func(left int) int { return 1 + random.IntN(min(left, 50)) })
+		var bad *frameError
+		switch {
+		case got.err != nil:
+			if !errors.As(got.err, &bad) && !errors.Is(got.err, io.EOF) && !errors.Is(got.err, io.ErrUnexpectedEOF) {
+				t.Fatalf("got %v", got.err)
+			}
+		case got.head.flags&flagShared == 0:
+			t.Fatalf("a descriptor came beside %+v, and was let through", got.head)
+		case len(got.body) < 1 || len(got.body) > 64 || size < int64(len(got.body)) || seals&unix.F_SEAL_SHRINK == 0:
+			t.Fatalf("a file of %d bytes with seals %#x was taken for %d bytes", size, seals, len(got.body))
+		}
+	})
+}
+
+// memfdOf makes shared memory; a negative size: a pipe's end.
+func memfdOf(tb testing.TB, size int64, seals uint8) int {
+	tb.Helper()
+	if size < 0 {
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			tb.Fatal(err)
+		}
+		_ = unix.Close(p[1])
+		return p[0]
+	}
+	fd, err := unix.MemfdCreate("fuzz", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := unix.Ftruncate(fd, size); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, int(seals&0xf)); err != nil {
+		tb.Fatal(err)
+	}
+	return fd
 }
 
 func FuzzControl(f *testing.F) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
 // Sizes of a lane's own buffers, bytes; what is larger gets memory of its own.
@@ -35,6 +37,11 @@ type Call struct {
 	Meta *Meta
 	// Deadline of the call; zero: none but ctx's.
 	Deadline time.Time
+	// Memory is where Body lies, from its start, if in shared memory that the
+	// caller holds: the function is given it without a copy. nil: Body is copied.
+	Memory *memfile.File
+	// KeepMemory has a large reply come as Reply.Memory.
+	KeepMemory bool
 }
 
 // Meta is what a handler of KindEvent sees of the HTTP request.
@@ -47,7 +54,10 @@ type Meta struct {
 
 // Reply is what a handler returned.
 type Reply struct {
-	Body    []byte
+	Body []byte
+	// Memory is where Body lies if it came in shared memory, and then only of a
+	// call with KeepMemory: it is held for the caller, whose Release ends Body.
+	Memory  *memfile.File
 	Content Content
 	// Status and Headers as an event handler set them; 0 and nil otherwise.
 	Status  int
@@ -69,6 +79,7 @@ type lane struct {
 	in     []byte // unread: in[r:w]
 	r, w   int
 	unsent []byte // of a call that was given up while it was being sent
+	memory memory
 
 	mu sync.Mutex
 	// call counts calls, so that a cancellation that comes late does not hit
@@ -77,9 +88,16 @@ type lane struct {
 	cancelled bool
 }
 
-func newLane(w *Worker, f *os.File) *lane { return &lane{worker: w, file: f} }
+func newLane(w *Worker, f *os.File) *lane {
+	l := &lane{worker: w, file: f}
+	l.memory.attach(f)
+	return l
+}
 
-func (l *lane) close() { _ = l.file.Close() }
+func (l *lane) close() {
+	_ = l.file.Close()
+	l.memory.close()
+}
 
 func (l *lane) expire(t time.Time) { _ = l.file.SetDeadline(t) }
 
@@ -124,17 +142,26 @@ func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, l.failed(ctx, c, err)
 	}
+	memory := l.memory.takeReply()
+	if memory != nil && !c.KeepMemory {
+		body = bytes.Clone(body)
+		memory.Release()
+		memory = nil
+	}
 	w.release(l)
 	if head.outcome != outcomeOK {
 		return Reply{}, handlerError(c.Function, body)
 	}
 	reply := Reply{
-		Body: body, Content: head.content, Status: head.status,
+		Body: body, Memory: memory, Content: head.content, Status: head.status,
 		Start: time.Duration(head.start - w.zygote.clock.nanos(begin)),
 		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu),
 	}
 	if len(headers) > 0 {
 		if err := json.Unmarshal(headers, &reply.Headers); err != nil {
+			if memory != nil {
+				memory.Release()
+			}
 			return Reply{}, fmt.Errorf("function %q: headers: %w", c.Function, err)
 		}
 	}
@@ -210,7 +237,17 @@ func (l *lane) settle(timed bool) {
 }
 
 func (l *lane) send(c Call, function int, meta []byte, deadline int64) error {
-	l.out = appendCall(l.out[:0], function, c.RequestID, meta, deadline, len(c.Body))
+	head := callHead{function: function, requestID: c.RequestID, meta: meta, deadline: deadline}
+	head.slot, head.reuse = l.memory.offer(l.worker.options.KeepMemory)
+	if l.worker.zygote.spec.shares(len(c.Body)) && l.memory.give(c, &l.worker.zygote.pool) {
+		l.out = appendCall(l.out[:0], head, len(c.Body), true)
+		n, err := l.memory.write(l.out)
+		if err != nil {
+			l.unsent = append([]byte(nil), l.out[n:]...)
+		}
+		return err
+	}
+	l.out = appendCall(l.out[:0], head, len(c.Body), false)
 	join := len(c.Body) <= joinBody
 	if join {
 		l.out = append(l.out, c.Body...)
@@ -276,7 +313,11 @@ func (l *lane) receive(c Call) (replyHead, []byte, []byte, error) {
 		if cap(l.in) > keepBuffer {
 			l.in = nil
 		}
-		return head, rest[head.headers:], rest[:head.headers:head.headers], nil
+		body, err := l.memory.receive(head, rest[head.headers:], maxBody)
+		if err != nil {
+			return head, nil, nil, err
+		}
+		return head, body, rest[:head.headers:head.headers], nil
 	}
 }
 
@@ -291,7 +332,7 @@ func (l *lane) need(n int) error {
 			l.w = copy(grown, l.in[l.r:l.w])
 			l.in, l.r = grown, 0
 		}
-		m, err := l.file.Read(l.in[l.w:])
+		m, err := l.memory.read(l.in[l.w:])
 		l.w += m
 		if err != nil {
 			return err
@@ -381,9 +422,12 @@ func (l *lane) drain(c Call) {
 	// A frame that was begun has to be ended, or the host never reads another.
 	rest := l.unsent
 	l.unsent = nil
-	_, err := l.file.Write(rest)
+	_, err := l.memory.write(rest)
 	if err == nil {
 		_, _, _, err = l.receive(c)
+	}
+	if memory := l.memory.takeReply(); memory != nil {
+		memory.Release()
 	}
 	if err != nil {
 		w.Kill()

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 )
@@ -38,6 +39,9 @@ type Spec struct {
 	// MaxBody bounds the body of a call and of a reply, in bytes;
 	// 0: DefaultMaxBody.
 	MaxBody int
+	// ShareOver is the size of a body, in bytes, over which it goes through
+	// shared memory; 0: DefaultShareOver, negative: none does.
+	ShareOver int
 	// Log takes what functions print, line by line; nil: dropped. It is called
 	// from several goroutines and must not block for long: a call's reply
 	// waits behind its lines.
@@ -135,6 +139,19 @@ func (s *Spec) maxBody() int {
 	}
 	return s.MaxBody
 }
+
+func (s *Spec) shareOver() int {
+	switch {
+	case s.ShareOver == 0:
+		return DefaultShareOver
+	case s.ShareOver < 0:
+		return math.MaxInt32
+	}
+	return s.ShareOver
+}
+
+// shares says whether a body of n bytes goes through shared memory.
+func (s *Spec) shares(n int) bool { return n > s.shareOver() }
 
 func (s *Spec) stopGrace() time.Duration {
 	if s.StopGrace <= 0 {

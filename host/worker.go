@@ -32,6 +32,10 @@ type WorkerOptions struct {
 	// MaxLanes bounds the lanes that are added when all are busy; up to Lanes:
 	// none are. Calls beyond wait, first come first served.
 	MaxLanes int
+	// KeepMemory has each lane keep the shared memory that its large replies
+	// came in, to write the next there: for a worker of many calls. Without it,
+	// each reply has a file of its own, sealed.
+	KeepMemory bool
 	// DataLimit is RLIMIT_DATA of the process, bytes: private memory that it
 	// may map; a handler that wants more gets MemoryError. 0: none.
 	DataLimit int64

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
 // Zygote is a running host: the process that has imported the functions and
@@ -37,6 +39,8 @@ type Zygote struct {
 	sendMu  sync.Mutex
 	done    chan struct{}
 	closing sync.Once
+	// pool keeps the shared memory of calls' inputs.
+	pool memfile.Pool
 
 	mu    sync.Mutex
 	alive map[uint32]*Worker
@@ -49,6 +53,7 @@ type configFrame struct {
 	SitePath  []string         `json:"site_path"`
 	CPUs      []int            `json:"cpus"`
 	MaxBody   int              `json:"max_body"`
+	ShareOver int              `json:"share_over"`
 }
 
 type configFunction struct {
@@ -186,7 +191,7 @@ func closeAll(files *[]*os.File) {
 
 // await sends the configuration and reads the report.
 func (z *Zygote) await(ctx context.Context, own map[string]map[string]string) error {
-	config := configFrame{SitePath: z.spec.SitePath, CPUs: z.spec.CPUs, MaxBody: z.spec.maxBody()}
+	config := configFrame{SitePath: z.spec.SitePath, CPUs: z.spec.CPUs, MaxBody: z.spec.maxBody(), ShareOver: z.spec.shareOver()}
 	for _, f := range z.spec.Functions {
 		file := f.File
 		if !filepath.IsAbs(file) {
@@ -262,6 +267,7 @@ func (z *Zygote) release() {
 	if z.ownDir {
 		_ = os.RemoveAll(z.workDir)
 	}
+	z.pool.Close()
 }
 
 // Pid of the zygote's interpreter.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/internal/affinity"
+	"github.com/chiron-faas/chiron/internal/memfile"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -33,6 +34,7 @@ type Agent struct {
 	admission *admission
 	door      *door
 	buffers   sync.Pool // of *bodyBuffer
+	memory    *memfile.Pool
 	started   time.Time
 
 	// usesContext says that the definition reads the context object. Where it
@@ -65,7 +67,10 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 }
 
 func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, error)) (*Agent, error) {
-	a := &Agent{options: o, name: b.manifest.Wrap, bundle: b, starter: start, door: newDoor(), started: time.Now(), anonymous: &workflow.Execution{}}
+	a := &Agent{
+		options: o, name: b.manifest.Wrap, bundle: b, starter: start, door: newDoor(), started: time.Now(),
+		anonymous: &workflow.Execution{}, memory: new(memfile.Pool),
+	}
 	a.log = o.Log.With("wrap", a.name)
 	cpus := o.CPUs
 	var err error
@@ -95,6 +100,7 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 			// A thread for each of as many requests as may come, started when
 			// it is needed.
 			p.options.MaxLanes = min(p.options.Lanes*concurrency, maxLanes)
+			p.options.KeepMemory = true
 		}
 	}
 	if o.Subreaper {
@@ -237,6 +243,7 @@ func (a *Agent) stop(server *http.Server, owned *sync.WaitGroup) {
 	if a.tree != nil {
 		a.tree.kill()
 	}
+	a.memory.Close()
 	a.log.Info("ended")
 }
 

@@ -26,14 +26,15 @@ func (a *Agent) serveFunction(w http.ResponseWriter, req *http.Request, r *reque
 		a.refuse(w, r, http.StatusNotFound, fmt.Errorf("wrap %q has no function %q", a.name, name))
 		return
 	}
-	buffer, body, status, err := a.readBody(w, req)
+	buffer, status, err := a.readBody(w, req, r)
 	if err != nil {
 		a.refuse(w, r, status, err)
 		return
 	}
+	body := buffer.bytes
 	start := time.Now()
 	deadline, timeout := callDeadline(start, f.timeout, r.deadline)
-	c := host.Call{Function: f.name, Body: body, RequestID: r.id, Deadline: deadline, Meta: a.meta(f.name, path, req)}
+	c := host.Call{Function: f.name, Body: body, RequestID: r.id, Deadline: deadline, Meta: a.meta(f.name, path, req), Memory: r.memory.find(body), KeepMemory: true}
 	p := f.process
 	p.uses.Add(1)
 	var rep host.Reply
@@ -44,6 +45,7 @@ func (a *Agent) serveFunction(w http.ResponseWriter, req *http.Request, r *reque
 		defer kids.end()
 		rep, err = a.callChild(a.life, kids, p, nil, c)
 	}
+	r.memory.own(rep.Memory)
 	if r.trace != nil {
 		r.trace.add(Span{
 			Function: f.name, Wrap: a.name, Process: p.index,

@@ -74,6 +74,9 @@ func listen(s string) (net.Listener, error) {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", s, err), l.Close())
 		}
 	}
+	if u, ok := l.(*net.UnixListener); ok {
+		return passListener{u}, nil
+	}
 	return l, nil
 }
 

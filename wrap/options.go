@@ -56,6 +56,12 @@ type Options struct {
 	// process tree and Serve returns ErrLeashCut. It is os.Stdin under --leash:
 	// whoever holds the pipe's other end takes the agent along when it dies.
 	Leash *os.File
+
+	// bodyPatience is what a caller has for the whole of its request's body,
+	// answerPatience what it has for each answerPart of its answer; 0 means the
+	// constants of these names.
+	bodyPatience   time.Duration
+	answerPatience time.Duration
 }
 
 // Defaults of Options.
@@ -80,6 +86,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = DefaultMaxBody
+	}
+	if o.bodyPatience <= 0 {
+		o.bodyPatience = bodyPatience
+	}
+	if o.answerPatience <= 0 {
+		o.answerPatience = answerPatience
 	}
 	switch {
 	case o.Queue == 0:

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
 const (
@@ -23,6 +25,9 @@ const (
 	maxIdle = 64
 	// maxPeerReply is the largest response taken from a peer, bytes.
 	maxPeerReply = 256 << 20
+	// maxPeerShared is the same for one in shared memory, of which this process
+	// takes only what it looks at.
+	maxPeerShared = 1 << 30
 )
 
 // peer is another wrap of the plan. The agent writes the request itself instead
@@ -49,20 +54,22 @@ type exchange struct {
 	ctx  context.Context
 	head []byte
 	body []byte
-	sent time.Time
-	stop func() bool
+	// memory that the body is in, which goes instead of it; held by the request.
+	memory *memfile.File
+	sent   time.Time
+	stop   func() bool
 }
 
 // send writes a request and returns without waiting for the answer. It fails
 // only where the peer has not begun to work on it; that is tried again for
 // peerWait, for a peer that is being restarted.
-func (p *peer) send(ctx context.Context, head, body []byte) (*exchange, error) {
+func (p *peer) send(ctx context.Context, head, body []byte, memory *memfile.File) (*exchange, error) {
 	if p.network == "" {
 		return nil, fmt.Errorf("wrap %q has no address: start this wrap with --peer %s=ADDRESS", p.name, p.name)
 	}
 	patience := time.Now().Add(peerWait)
 	for {
-		x, err := p.trySend(ctx, head, body)
+		x, err := p.trySend(ctx, head, body, memory)
 		if err == nil {
 			return x, nil
 		}
@@ -75,7 +82,7 @@ func (p *peer) send(ctx context.Context, head, body []byte) (*exchange, error) {
 	}
 }
 
-func (p *peer) trySend(ctx context.Context, head, body []byte) (*exchange, error) {
+func (p *peer) trySend(ctx context.Context, head, body []byte, memory *memfile.File) (*exchange, error) {
 	conn, err := p.conn(ctx)
 	if err != nil {
 		return nil, err
@@ -83,14 +90,20 @@ func (p *peer) trySend(ctx context.Context, head, body []byte) (*exchange, error
 	// A peer that stops reading must not hold the request beyond its end.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	sent := time.Now()
-	buffers := net.Buffers{head, body}
-	if _, err := buffers.WriteTo(conn); err != nil {
+	if memory != nil {
+		conn.Conn.(*passConn).pass(memory) // only a Unix socket is given any
+		_, err = conn.Write(head)
+	} else {
+		buffers := net.Buffers{head, body}
+		_, err = buffers.WriteTo(conn.Conn)
+	}
+	if err != nil {
 		stop()
 		_ = conn.Close()
 		// The peer reads the whole body before it works, and it has not got it.
 		return nil, err
 	}
-	return &exchange{peer: p, conn: conn, ctx: ctx, head: head, body: body, sent: sent, stop: stop}, nil
+	return &exchange{peer: p, conn: conn, ctx: ctx, head: head, body: body, memory: memory, sent: sent, stop: stop}, nil
 }
 
 // conn takes a kept connection that still lives, or dials.
@@ -115,6 +128,11 @@ func (p *peer) conn(ctx context.Context) (*peerConn, error) {
 	c, err := d.DialContext(ctx, p.network, p.address)
 	if err != nil {
 		return nil, err
+	}
+	if u, ok := c.(*net.UnixConn); ok {
+		if c, err = newPassConn(u); err != nil {
+			return nil, errors.Join(err, u.Close())
+		}
 	}
 	return &peerConn{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
 }
@@ -172,6 +190,7 @@ type peerReply struct {
 	status int
 	header http.Header
 	body   []byte
+	memory *memfile.File // that the body is in; the receiver's to hold
 	sent   time.Time
 	took   time.Duration
 }
@@ -191,7 +210,7 @@ func (x *exchange) receive() (*peerReply, error) {
 	// A Unix socket is reset only if its end closed with bytes unread
 	// (net/unix/af_unix.c, unix_release_sock), and the agent reads all of a
 	// request before it works on it.
-	x, err = x.peer.send(x.ctx, x.head, x.body)
+	x, err = x.peer.send(x.ctx, x.head, x.body, x.memory)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +239,8 @@ func (x *exchange) readResponse() (r *peerReply, reusable bool, err error) {
 	defer func() { _ = resp.Body.Close() }()
 	r = &peerReply{status: resp.StatusCode, header: resp.Header, sent: x.sent}
 	switch n := resp.ContentLength; {
+	case resp.Header.Get(headerShared) != "":
+		err = x.takeShared(r)
 	case n > maxPeerReply:
 		return nil, false, fmt.Errorf("its answer has %d bytes, the limit is %d", n, maxPeerReply)
 	case n >= 0:
@@ -234,16 +255,44 @@ func (x *exchange) readResponse() (r *peerReply, reusable bool, err error) {
 	return r, !resp.Close && err == nil, err
 }
 
+// takeShared takes the shared memory that an answer's body is in.
+func (x *exchange) takeShared(r *peerReply) error {
+	field := r.header.Get(headerShared)
+	size, err := strconv.Atoi(field)
+	if err != nil {
+		return fmt.Errorf("%s: %q is no length", headerShared, field)
+	}
+	conn, ok := x.conn.Conn.(*passConn)
+	if !ok {
+		return fmt.Errorf("%s came over a connection that passes no memory", headerShared)
+	}
+	if r.memory, err = conn.take(size, maxPeerShared); err != nil {
+		return err
+	}
+	if r.body, err = r.memory.Bytes(size); err != nil {
+		r.memory.Release()
+		r.memory = nil
+	}
+	return err
+}
+
 // head is the start line and headers of an internal request whose body has
 // length bytes, the first execution of which are a workflow.Execution.
-func (p *peer) head(r *request, query string, length, execution int) []byte {
+func (p *peer) head(r *request, query string, length, execution int, shared bool) []byte {
 	h := make([]byte, 0, 256+len(query))
 	h = append(h, "POST /_/stage?"...)
 	h = append(h, query...)
 	h = append(h, " HTTP/1.1\r\nHost: "...)
 	h = append(h, p.name...)
-	h = append(h, "\r\nContent-Length: "...)
+	if shared {
+		h = append(h, "\r\nContent-Length: 0\r\n"+headerShared+": "...)
+	} else {
+		h = append(h, "\r\nContent-Length: "...)
+	}
 	h = strconv.AppendInt(h, int64(length), 10)
+	if p.network == "unix" {
+		h = append(h, "\r\n"+headerTakesShared+": 1"...)
+	}
 	h = append(h, "\r\n"+headerCallID+": "...)
 	h = append(h, r.id...)
 	if !r.deadline.IsZero() {

@@ -23,6 +23,12 @@ const (
 	// headerExecution of a stage request: the length of the workflow.Execution
 	// that stands before the input.
 	headerExecution = "Chiron-Execution"
+	// headerShared of a stage request and its response: the length of a body in
+	// shared memory, whose descriptor is beside the message's first byte. The
+	// message itself has none then.
+	headerShared = "Chiron-Shared"
+	// headerTakesShared of a stage request: its answer may be in shared memory.
+	headerTakesShared = "Chiron-Takes-Shared"
 )
 
 var (
@@ -42,6 +48,11 @@ type request struct {
 	deadline time.Time
 	// trace is nil where the caller did not ask for one.
 	trace *trace
+	// memory are its values in shared memory, held until the request is over:
+	// who makes a request leaves it.
+	memory holdings
+	// body, where it has been read before the request's turn.
+	body *bodyBuffer
 	// contentType of the last task's reply, and that reply's body: where the
 	// workflow's result is that body, it is also of that type.
 	lastBody []byte
@@ -49,7 +60,7 @@ type request struct {
 }
 
 func newRequest(h http.Header, timeout time.Duration) (*request, error) {
-	r := &request{start: time.Now(), id: callID(h)}
+	r := &request{start: time.Now(), id: callID(h), memory: holdings{users: 1}}
 	if v := h[headerTimeout]; len(v) > 0 {
 		d, err := time.ParseDuration(v[0])
 		if err != nil || d <= 0 {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -23,6 +26,8 @@ const (
 	maxHeader = 64 << 10
 	// maxKeptBuffer is the largest body buffer kept for the next request.
 	maxKeptBuffer = 1 << 20
+	// smallBody bounds a body that is read before its request's turn, bytes.
+	smallBody = host.DefaultShareOver
 )
 
 var errBadTimeout = errors.New(`header X-Timeout is not a positive duration such as "500ms"`)
@@ -35,7 +40,13 @@ func (a *Agent) newServer() *http.Server {
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if p, ok := c.(*passConn); ok {
+				return context.WithValue(ctx, passKey{}, p)
+			}
+			return ctx
+		},
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -64,6 +75,7 @@ func (a *Agent) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // admit lets a request in when it is its turn.
 func (a *Agent) admit(w http.ResponseWriter, req *http.Request, serve func(http.ResponseWriter, *http.Request, *request)) {
 	r, err := newRequest(req.Header, a.options.Timeout)
+	defer r.memory.leave()
 	if err != nil {
 		a.refuse(w, r, http.StatusBadRequest, err)
 		return
@@ -76,6 +88,16 @@ func (a *Agent) admit(w http.ResponseWriter, req *http.Request, serve func(http.
 	if req.ContentLength > a.options.MaxBody {
 		a.refuse(w, r, http.StatusRequestEntityTooLarge, a.tooLarge())
 		return
+	}
+	if n := req.ContentLength; n > 0 && n <= smallBody {
+		// Before its turn: a caller that dribbles holds nobody up. Large bodies
+		// are read when it is their turn, which bounds the memory that they take.
+		b, status, err := a.readBody(w, req, r)
+		if err != nil {
+			a.refuse(w, r, status, err)
+			return
+		}
+		r.body = b
 	}
 	ctx, cancel := r.context(req.Context())
 	defer cancel()
@@ -117,11 +139,12 @@ func (a *Agent) serveWorkflow(w http.ResponseWriter, req *http.Request, r *reque
 		a.refuse(w, r, http.StatusMethodNotAllowed, errors.New("a workflow is invoked with POST"))
 		return
 	}
-	buffer, input, status, err := a.readBody(w, req)
+	body, status, err := a.readBody(w, req, r)
 	if err != nil {
 		a.refuse(w, r, status, err)
 		return
 	}
+	input := body.bytes
 	execution := a.anonymous
 	if a.usesContext {
 		execution = &workflow.Execution{ID: r.id, Workflow: a.bundle.plan.Workflow, StartTime: r.start, Input: input}
@@ -142,7 +165,7 @@ func (a *Agent) serveWorkflow(w http.ResponseWriter, req *http.Request, r *reque
 		contentType = jsonType[0]
 	}
 	a.answer(w, r, http.StatusOK, contentType, out)
-	a.keepBuffer(buffer)
+	a.keepBuffer(body)
 }
 
 // context bounds parent by the request's deadline.
@@ -153,29 +176,56 @@ func (r *request) context(parent context.Context) (context.Context, context.Canc
 	return context.WithDeadline(parent, r.deadline)
 }
 
-// bodyBuffer is a request body's memory, reused.
-type bodyBuffer struct{ bytes []byte }
+// bodyBuffer is a request's body. Its memory, where it is the heap's, is reused.
+type bodyBuffer struct {
+	bytes  []byte
+	shared bool
+}
 
-// readBody reads the whole body. The buffer may be given back with keepBuffer
-// once nothing refers to the body any more.
-func (a *Agent) readBody(w http.ResponseWriter, req *http.Request) (*bodyBuffer, []byte, int, error) {
+// readBody reads the whole body, a large one into shared memory, unless it has
+// been read. It may be given back with keepBuffer once nothing refers to its
+// bytes any more.
+func (a *Agent) readBody(w http.ResponseWriter, req *http.Request, r *request) (*bodyBuffer, int, error) {
+	if r.body != nil {
+		return r.body, 0, nil
+	}
 	if req.ContentLength > a.options.MaxBody {
-		return nil, nil, http.StatusRequestEntityTooLarge, a.tooLarge()
+		return nil, http.StatusRequestEntityTooLarge, a.tooLarge()
+	}
+	if req.ContentLength == 0 {
+		return &bodyBuffer{shared: true}, 0, nil
+	}
+	// A caller that stalls must not hold its place for ever.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(a.options.bodyPatience)) // not supported: not a connection
+	b, err := a.receiveBody(w, req, r)
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		_ = control.SetReadDeadline(time.Time{})
+		return b, 0, nil
+	// Otherwise the deadline stays: the server reads what is left of a body
+	// before it lets a connection go.
+	case errors.As(err, &large):
+		return nil, http.StatusRequestEntityTooLarge, a.tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, fmt.Errorf("the request's body did not come within %s", a.options.bodyPatience)
+	}
+	return nil, http.StatusBadRequest, fmt.Errorf("read the request's body: %w", err)
+}
+
+func (a *Agent) receiveBody(w http.ResponseWriter, req *http.Request, r *request) (*bodyBuffer, error) {
+	n := int(req.ContentLength)
+	if n > host.DefaultShareOver {
+		body, err := a.readShared(&r.memory, req.Body, n)
+		return &bodyBuffer{bytes: body, shared: true}, err
 	}
 	b, _ := a.buffers.Get().(*bodyBuffer)
 	if b == nil {
 		b = &bodyBuffer{}
 	}
-	if req.ContentLength == 0 {
-		b.bytes = b.bytes[:0]
-		return b, nil, 0, nil
-	}
-	// A caller that stalls must not hold its place for ever.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyPatience)) // not supported: not a connection
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	var err error
-	if n := int(req.ContentLength); n > 0 {
+	if n > 0 {
 		if cap(b.bytes) < n {
 			b.bytes = make([]byte, n)
 		}
@@ -184,14 +234,8 @@ func (a *Agent) readBody(w http.ResponseWriter, req *http.Request) (*bodyBuffer,
 	} else {
 		b.bytes, err = appendAll(b.bytes[:0], http.MaxBytesReader(w, req.Body, a.options.MaxBody))
 	}
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, nil, http.StatusRequestEntityTooLarge, a.tooLarge()
-		}
-		return nil, nil, http.StatusBadRequest, fmt.Errorf("read the request's body: %w", err)
-	}
-	return b, b.bytes[:len(b.bytes):len(b.bytes)], 0, nil
+	b.bytes = b.bytes[:len(b.bytes):len(b.bytes)]
+	return b, err
 }
 
 func appendAll(b []byte, r io.Reader) ([]byte, error) {
@@ -211,7 +255,7 @@ func appendAll(b []byte, r io.Reader) ([]byte, error) {
 }
 
 func (a *Agent) keepBuffer(b *bodyBuffer) {
-	if cap(b.bytes) <= maxKeptBuffer {
+	if !b.shared && cap(b.bytes) <= maxKeptBuffer {
 		a.buffers.Put(b)
 	}
 }
@@ -243,7 +287,7 @@ func (a *Agent) answer(w http.ResponseWriter, r *request, status int, contentTyp
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	r.setHeaders(h)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may have left: nothing is left to tell
+	_ = a.writeBody(w, body) // the caller may have left: nothing is left to tell
 }
 
 // answerFailure writes what became of a request that was worked on.
@@ -257,7 +301,7 @@ func (a *Agent) answerFailure(w http.ResponseWriter, r *request, err error) {
 // refuse writes why a request was not worked on.
 func (a *Agent) refuse(w http.ResponseWriter, r *request, status int, err error) {
 	r.setHeaders(w.Header())
-	if status == http.StatusServiceUnavailable || status == http.StatusRequestEntityTooLarge {
+	if status == http.StatusServiceUnavailable || status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
 		w.Header().Set("Connection", "close")
 	}
 	writeFailure(w, status, &workflow.Failure{Name: workflow.ErrRuntime, Cause: clip(err.Error())})

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/memfile"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -92,6 +94,7 @@ func (a *Agent) readStageCall(query string) (*stageCall, error) {
 // serveStage answers an internal request.
 func (a *Agent) serveStage(w http.ResponseWriter, req *http.Request) {
 	r, err := newRequest(req.Header, 0)
+	defer r.memory.leave()
 	if err != nil {
 		a.refuse(w, r, http.StatusBadRequest, err)
 		return
@@ -105,12 +108,12 @@ func (a *Agent) serveStage(w http.ResponseWriter, req *http.Request) {
 		a.refuse(w, r, status, err)
 		return
 	}
-	buffer, input, status, err := a.readBody(w, req)
+	body, status, err := a.readStageBody(w, req, r)
 	if err != nil {
 		a.refuse(w, r, status, err)
 		return
 	}
-	execution, input, err := a.cutExecution(req.Header, input)
+	execution, input, err := a.cutExecution(req.Header, body.bytes)
 	if err != nil {
 		a.refuse(w, r, http.StatusBadRequest, err)
 		return
@@ -118,16 +121,84 @@ func (a *Agent) serveStage(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := r.context(workflow.WithExecution(req.Context(), execution))
 	defer cancel()
 	if c.place != nil {
-		err = a.answerTask(ctx, w, r, c.place, input)
+		err = a.answerTask(ctx, w, req, r, c.place, input)
 	} else {
-		err = a.answerBranches(ctx, w, r, c, input)
+		err = a.answerBranches(ctx, w, req, r, c, input)
 	}
 	if err != nil {
 		// What is still running may use the input: it is left to the collector.
 		a.answerFailure(w, r, err)
 		return
 	}
-	a.keepBuffer(buffer)
+	a.keepBuffer(body)
+}
+
+// readStageBody reads the body of an internal request, or takes the shared
+// memory that it is in.
+func (a *Agent) readStageBody(w http.ResponseWriter, req *http.Request, r *request) (*bodyBuffer, int, error) {
+	field := req.Header.Get(headerShared)
+	if field == "" {
+		return a.readBody(w, req, r)
+	}
+	size, err := strconv.Atoi(field)
+	if err != nil {
+		return nil, http.StatusBadRequest, fmt.Errorf("%s: %q is no length", headerShared, field)
+	}
+	if int64(size) > a.options.MaxBody {
+		return nil, http.StatusRequestEntityTooLarge, a.tooLarge()
+	}
+	conn := passConnOf(req)
+	if conn == nil {
+		return nil, http.StatusBadRequest, fmt.Errorf("%s came over a connection that passes no memory", headerShared)
+	}
+	f, err := conn.take(size, int(a.options.MaxBody))
+	if err != nil {
+		return nil, http.StatusBadRequest, err
+	}
+	r.memory.own(f)
+	body, err := f.Bytes(size)
+	if err != nil {
+		return nil, http.StatusServiceUnavailable, err
+	}
+	return &bodyBuffer{bytes: body, shared: true}, 0, nil
+}
+
+// passShared has a body in shared memory go beside the answer to a wrap on this
+// machine; false: it has to be written.
+func passShared(w http.ResponseWriter, req *http.Request, f *memfile.File, size int) bool {
+	conn := passConnOf(req)
+	if f == nil || conn == nil || req.Header.Get(headerTakesShared) == "" {
+		return false
+	}
+	w.Header()[headerShared] = []string{strconv.Itoa(size)}
+	conn.pass(f)
+	return true
+}
+
+// joined returns shared memory with the outputs of branches one after the
+// other, held with the request; nil: they are small, or there is none.
+func (a *Agent) joined(r *request, branches []int, outputs []json.RawMessage, total int) *memfile.File {
+	if total <= host.DefaultShareOver {
+		return nil
+	}
+	if len(branches) == 1 {
+		if f := r.memory.find(outputs[branches[0]]); f != nil {
+			return f
+		}
+	}
+	f, err := a.memory.Get(total)
+	if err != nil {
+		return nil
+	}
+	r.memory.own(f)
+	at := 0
+	for _, b := range branches {
+		if err := f.Write(outputs[b], at); err != nil {
+			return nil
+		}
+		at += len(outputs[b])
+	}
+	return f
 }
 
 // cutExecution takes the run that the branches' context object shows from the
@@ -149,7 +220,7 @@ func (a *Agent) cutExecution(h http.Header, body []byte) (*workflow.Execution, [
 }
 
 // answerTask runs a single task for wrap 1.
-func (a *Agent) answerTask(ctx context.Context, w http.ResponseWriter, r *request, pl *place, input []byte) error {
+func (a *Agent) answerTask(ctx context.Context, w http.ResponseWriter, req *http.Request, r *request, pl *place, input []byte) error {
 	var kids *children
 	if pl.process.mode == plan.Fork {
 		kids = a.fork(a.life, []*process{pl.process})
@@ -159,12 +230,16 @@ func (a *Agent) answerTask(ctx context.Context, w http.ResponseWriter, r *reques
 	if err != nil {
 		return err
 	}
-	a.answer(w, r, http.StatusOK, rep.Content.Type(), rep.Body)
+	body := rep.Body
+	if passShared(w, req, rep.Memory, len(body)) {
+		body = nil
+	}
+	a.answer(w, r, http.StatusOK, rep.Content.Type(), body)
 	return nil
 }
 
 // answerBranches runs branches of a Parallel state for wrap 1.
-func (a *Agent) answerBranches(ctx context.Context, w http.ResponseWriter, r *request, c *stageCall, input []byte) error {
+func (a *Agent) answerBranches(ctx context.Context, w http.ResponseWriter, req *http.Request, r *request, c *stageCall, input []byte) error {
 	outputs, err := (&walk{a: a, r: r}).run(ctx, c.state, nil, c.local, c.forks, input)
 	if err != nil {
 		return err
@@ -180,11 +255,15 @@ func (a *Agent) answerBranches(ctx context.Context, w http.ResponseWriter, r *re
 	}
 	h := w.Header()
 	h[headerLengths] = []string{string(lengths)}
+	if f := a.joined(r, c.branches, outputs, total); passShared(w, req, f, total) {
+		a.answer(w, r, http.StatusOK, octetType[0], nil)
+		return nil
+	}
 	h["Content-Length"] = []string{strconv.Itoa(total)}
 	h["Content-Type"] = octetType
 	r.setHeaders(h)
 	for _, b := range c.branches {
-		if _, err := w.Write(outputs[b]); err != nil {
+		if err := a.writeBody(w, outputs[b]); err != nil {
 			return nil // wrap 1 is gone: nobody is left to tell
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/memfile"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -60,7 +61,7 @@ func (w *walk) Task(ctx context.Context, s *workflow.State, input json.RawMessag
 func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place, input []byte) (host.Reply, error) {
 	start := time.Now()
 	deadline, timeout := callDeadline(start, pl.function.timeout, w.r.deadline)
-	c := host.Call{Function: pl.function.name, Body: input, RequestID: w.r.id, Deadline: deadline}
+	c := host.Call{Function: pl.function.name, Body: input, RequestID: w.r.id, Deadline: deadline, Memory: w.r.memory.find(input), KeepMemory: true}
 	p := pl.process
 	p.uses.Add(1)
 	var r host.Reply
@@ -73,6 +74,7 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 	} else {
 		r, err = a.callChild(a.life, children, p, w.began, c)
 	}
+	w.r.memory.own(r.Memory)
 	if w.r.trace != nil {
 		w.r.trace.add(Span{
 			Task: pl.task.Name, Function: pl.function.name, Wrap: a.name, Process: p.index,
@@ -132,13 +134,18 @@ func (w *walk) run(ctx context.Context, s *workflow.State, remote []remotePart, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan branchResult, len(remote)+len(local))
+	if len(remote)+len(local) > 1 {
+		input = w.a.share(&w.r.memory, input)
+	}
 	for i := range remote {
 		part := &remote[i]
 		x, err := w.sendBranches(ctx, part, input)
 		if err != nil {
 			return nil, err
 		}
+		w.r.memory.enter()
 		w.a.calls.Go(func() {
+			defer w.r.memory.leave()
 			outputs, err := w.receiveBranches(x, part)
 			results <- branchResult{part.branches, outputs, err}
 		})
@@ -165,7 +172,9 @@ func (w *walk) run(ctx context.Context, s *workflow.State, remote []remotePart, 
 				close(next)
 			}
 		}}
+		w.r.memory.enter()
 		w.a.calls.Go(func() {
+			defer w.r.memory.leave()
 			if before != nil {
 				<-before
 			}
@@ -190,7 +199,7 @@ func (w *walk) run(ctx context.Context, s *workflow.State, remote []remotePart, 
 // remoteTask runs one task in the wrap that the plan gives it.
 func (w *walk) remoteTask(ctx context.Context, pl *place, input json.RawMessage) (json.RawMessage, error) {
 	p := w.a.peers[pl.wrap]
-	x, err := p.send(ctx, p.head(w.r, pl.query, len(input), 0), input)
+	x, err := w.send(ctx, p, pl.query, input, 0)
 	if err != nil {
 		return nil, peerFailure(err)
 	}
@@ -204,6 +213,17 @@ func (w *walk) remoteTask(ctx context.Context, pl *place, input json.RawMessage)
 	return r.body, nil
 }
 
+// send sends an internal request: a large input to a wrap on this machine as
+// shared memory.
+func (w *walk) send(ctx context.Context, p *peer, query string, input []byte, execution int) (*exchange, error) {
+	var f *memfile.File
+	if p.network == "unix" {
+		input = w.a.share(&w.r.memory, input)
+		f = w.r.memory.find(input)
+	}
+	return p.send(ctx, p.head(w.r, query, len(input), execution, f != nil), input, f)
+}
+
 func (w *walk) sendBranches(ctx context.Context, part *remotePart, input json.RawMessage) (*exchange, error) {
 	p := w.a.peers[part.wrap]
 	execution := 0
@@ -215,7 +235,7 @@ func (w *walk) sendBranches(ctx context.Context, part *remotePart, input json.Ra
 		execution = len(front)
 		input = append(front, input...)
 	}
-	x, err := p.send(ctx, p.head(w.r, part.query, len(input), execution), input)
+	x, err := w.send(ctx, p, part.query, input, execution)
 	if err != nil {
 		return nil, peerFailure(err)
 	}
@@ -240,6 +260,7 @@ func (w *walk) receive(x *exchange) (*peerReply, error) {
 	if err != nil {
 		return nil, peerFailure(err)
 	}
+	w.r.memory.own(r.memory)
 	if w.r.trace != nil {
 		w.graft(r)
 	}

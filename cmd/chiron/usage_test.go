@@ -52,6 +52,8 @@ func TestWrongUse(t *testing.T) {
 		{"bench search", "DIR is missing"},
 		{"bench search . --rounds -1", "--rounds"},
 		{"bench path --rounds -1", "--rounds"},
+		{"bench transfer --rounds -1", "--rounds -1"},
+		{"bench transfer --sizes 0", "--sizes 0"},
 		{"ps a b", `"b"`},
 		{"down --all x", "exclude each other"},
 		{"logs --tail -1", "--tail -1"},

@@ -37,8 +37,15 @@ const (
 	product = "chiron-objectstore"
 )
 
+// Limits bound what a store takes, bytes.
+type Limits struct {
+	Object int64 // of one object
+	Total  int64 // of all, with their paths
+}
+
 // Server is a store that is being served.
 type Server struct {
+	limits   Limits
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{} // closed when the server has ended
@@ -51,12 +58,17 @@ type Server struct {
 
 // Listen serves an empty store at a TCP address until Close.
 func Listen(ctx context.Context, address string) (*Server, error) {
+	return ListenLarge(ctx, address, Limits{Object: maxObject, Total: maxTotal})
+}
+
+// ListenLarge is Listen with limits of the caller's.
+func ListenLarge(ctx context.Context, address string, limits Limits) (*Server, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	s := &Server{listener: l, served: make(chan struct{}), puts: make(chan struct{}, maxPuts), objects: make(map[string][]byte)}
+	s := &Server{limits: limits, listener: l, served: make(chan struct{}), puts: make(chan struct{}, maxPuts), objects: make(map[string][]byte)}
 	s.http = &http.Server{Handler: s, ReadTimeout: patience, IdleTimeout: patience, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	go func() { // Close waits for it
 		_ = s.http.Serve(l) // ends with Close
@@ -137,11 +149,19 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxObject))
+	body := http.MaxBytesReader(w, r.Body, s.limits.Object)
+	var data []byte
+	var err error
+	if n := r.ContentLength; n >= 0 && n <= s.limits.Object {
+		data = make([]byte, n)
+		_, err = io.ReadFull(body, data)
+	} else {
+		data, err = io.ReadAll(body)
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		http.Error(w, fmt.Sprintf("an object has at most %d bytes", maxObject), http.StatusRequestEntityTooLarge)
+		http.Error(w, fmt.Sprintf("an object has at most %d bytes", s.limits.Object), http.StatusRequestEntityTooLarge)
 		return
 	case err != nil:
 		http.Error(w, "the body could not be read", http.StatusBadRequest)
@@ -154,7 +174,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	if !known {
 		more += int64(len(r.URL.Path))
 	}
-	if s.total+more > maxTotal || !known && len(s.objects) == maxObjects {
+	if s.total+more > s.limits.Total || !known && len(s.objects) == maxObjects {
 		http.Error(w, "the store is full", http.StatusInsufficientStorage)
 		return
 	}

@@ -24,11 +24,11 @@ EXITED = 20
 ADD_LANE = 24
 
 LENGTH_SIZE = 4
-# length, kind, reserved, function, length of request id, reserved, length of
-# meta, deadline (CLOCK_MONOTONIC ns, 0: none); then id, meta, body.
+# length, kind, flags, function, length of request id, slot, length of meta,
+# deadline (CLOCK_MONOTONIC ns, 0: none); then id, meta, body.
 CALL_HEADER = struct.Struct("<IBBHHHIq")
-# length, kind, outcome, content, reserved, status, reserved, length of
-# headers, start (CLOCK_MONOTONIC ns), run ns, CPU ns; then headers, body.
+# length, kind, outcome, content, flags, status, reserved, length of headers,
+# start (CLOCK_MONOTONIC ns), run ns, CPU ns; then headers, body.
 REPLY_HEADER = struct.Struct("<IBBBBHHIqqq")
 # length, kind, stream, reserved; then UTF-8 text.
 LOG_HEADER = struct.Struct("<IBBH")
@@ -44,6 +44,15 @@ SPAWNED_PAYLOAD = struct.Struct("<Iii")
 EXITED_PAYLOAD = struct.Struct("<Iii")
 # SPAWN flag: the first descriptor is a control socket of the worker's own.
 SPAWN_CONTROL = 1
+
+# Flags of CALL and REPLY. Shared: the body is in shared memory, and its size
+# (SHARED_SIZE) stands in its place.
+SHARED = 1
+# of a CALL: the file of its slot may be written again; of a REPLY: a file that
+# the agent has not got yet is beside it.
+REUSE = 2
+NEW = 2
+SHARED_SIZE = struct.Struct("<Q")
 
 # Outcomes of a call.
 OK = 0
@@ -72,7 +81,7 @@ class FrameError(Exception):
     """The peer broke the protocol; the connection is of no use any more."""
 
 
-def check_call(length: int, kind: int, id_len: int, meta_len: int, max_body: int) -> None:
+def check_call(length: int, kind: int, flags: int, id_len: int, meta_len: int, max_body: int) -> None:
     """Raise FrameError, in words, unless these parts of a CALL's header fit together."""
     body = length + LENGTH_SIZE - CALL_HEADER.size - id_len - meta_len
     if kind != CALL:
@@ -81,20 +90,33 @@ def check_call(length: int, kind: int, id_len: int, meta_len: int, max_body: int
         raise FrameError(f"call with {id_len} bytes of request id and {meta_len} of meta is over the limit")
     if body < 0:
         raise FrameError(f"call of {length + LENGTH_SIZE} bytes is shorter than its parts")
-    if body > max_body:
+    if flags & ~(SHARED | REUSE):
+        raise FrameError(f"call with unknown flags {flags}")
+    if flags & SHARED:
+        if body != SHARED_SIZE.size:
+            raise FrameError(f"call with {body} bytes for the size of its shared memory")
+    elif body > max_body:
         raise FrameError(f"body of {body} bytes is over the limit of {max_body}")
 
 
 def reply_header(
-    outcome: int, content: int, status: int, headers_len: int, body_len: int, start: int, run: int, cpu: int
+    outcome: int,
+    content: int,
+    status: int,
+    headers_len: int,
+    body_len: int,
+    start: int,
+    run: int,
+    cpu: int,
+    flags: int = 0,
 ) -> bytes:
-    """Encode the fixed part of a REPLY whose headers and body follow."""
+    """Encode the fixed part of a REPLY whose headers and body (or its size) follow."""
     return REPLY_HEADER.pack(
         REPLY_HEADER.size - LENGTH_SIZE + headers_len + body_len,
         REPLY,
         outcome,
         content,
-        0,
+        flags,
         status,
         0,
         headers_len,

@@ -8,10 +8,11 @@ handlers left behind.
 import _socket
 import _thread
 import os
+import sys
 from time import perf_counter_ns, thread_time_ns
 from typing import Any, Iterable, List, NoReturn, Optional, Sequence, Set, Tuple
 
-from chiron_host import failures, frames, handlers, streams
+from chiron_host import failures, frames, handlers, shared, streams
 from chiron_host.functions import Function
 
 # What one recv takes: a call that fits costs one system call.
@@ -19,6 +20,8 @@ from chiron_host.functions import Function
 BUFFER = 1 << 14
 # A reply's body up to this size is copied behind its header and sent at once.
 GATHER = 1 << 16
+# One descriptor may come beside a call.
+ANCILLARY = _socket.CMSG_SPACE(4)
 
 # Exit statuses of a worker that cannot go on, told apart from a handler's own.
 EXIT_INTERNAL = 70
@@ -47,9 +50,10 @@ def adopt(fd: int) -> _socket.socket:
 class Worker:
     """This process, after the fork."""
 
-    def __init__(self, functions: Sequence[Function], max_body: int) -> None:
+    def __init__(self, functions: Sequence[Function], max_body: int, share_over: int) -> None:
         self._functions = functions
         self._max_body = max_body
+        self._share_over = share_over
         self._lock = _thread.allocate_lock()
         self._lanes: Set[_socket.socket] = set()
         self._control_socket: Optional[_socket.socket] = None
@@ -104,8 +108,9 @@ class Worker:
                     _thread.start_new_thread(self._serve, (self._adopt(fds.pop(0)),))
 
     def _serve(self, sock: _socket.socket) -> None:
+        outputs = shared.Outputs()
         try:
-            self._loop(sock)
+            self._loop(sock, outputs)
         except frames.FrameError as err:
             os.write(2, (f"chiron host: {err}\n").encode())
             os._exit(EXIT_PROTOCOL)
@@ -123,28 +128,37 @@ class Worker:
         sock.close()
         if last:
             os._exit(0)
+        outputs.close()
 
-    def _loop(self, sock: _socket.socket) -> None:
+    def _loop(self, sock: _socket.socket, outputs: shared.Outputs) -> None:
         buffer = bytearray(BUFFER)
         view = memoryview(buffer)
-        receive, send, unpack = sock.recv_into, sock.sendall, frames.CALL_HEADER.unpack_from
+        buffers = (buffer,)
+        receive, send, unpack = sock.recvmsg_into, sock.sendall, frames.CALL_HEADER.unpack_from
         header_size, max_id, max_meta = frames.CALL_HEADER.size, frames.MAX_REQUEST_ID, frames.MAX_META
-        max_body = self._max_body
+        max_body, share_over = self._max_body, self._share_over
+        share_new_over = shared.NEW_PAYS * share_over
         invokes = [function.invoke for function in self._functions]
         log = streams.CallLog(send)
         streams.attach(log)
         while True:
-            got = receive(buffer)
+            got, ancillary, _, _ = receive(buffers, ANCILLARY, _socket.MSG_CMSG_CLOEXEC)
             if got < header_size:
                 got = fill(sock, view, got, header_size)
                 if got < header_size:
                     return  # the agent closed the lane
-            length, kind, _, index, id_len, _, meta_len, deadline = unpack(buffer)
+            length, kind, flags, index, id_len, slot, meta_len, deadline = unpack(buffer)
             size = length + 4
             meta_at = header_size + id_len
             body_at = meta_at + meta_len
-            if kind != 1 or id_len > max_id or meta_len > max_meta or not 0 <= size - body_at <= max_body:
-                frames.check_call(length, kind, id_len, meta_len, max_body)
+            if (
+                kind != 1
+                or flags
+                or id_len > max_id
+                or meta_len > max_meta
+                or not 0 <= size - body_at <= max_body
+            ):
+                frames.check_call(length, kind, flags, id_len, meta_len, max_body)
             if index >= len(invokes):
                 raise frames.FrameError(f"call of function {index} of {len(invokes)}")
             frame = view
@@ -156,13 +170,20 @@ class Worker:
                     return
             elif got > size:
                 raise frames.FrameError(f"{got - size} bytes follow a call of {size}: one call at a time")
+            invoke, given = invokes[index], frame[body_at:size]
+            mapped: Any = None
+            if flags & 1 or ancillary:
+                try:
+                    mapped, given = take(descriptors(ancillary), flags, given, max_body)
+                except OSError as err:  # no memory to map it in
+                    invoke = refusal(err)
 
             outcome = frames.OK
             start = perf_counter_ns()
             cpu = thread_time_ns()
             try:
-                content, body, status, headers = invokes[index](
-                    frame[body_at:size], frame[meta_at:body_at], frame[header_size:meta_at], deadline
+                content, body, status, headers = invoke(
+                    given, frame[meta_at:body_at], frame[header_size:meta_at], deadline
                 )
                 if len(body) > max_body:
                     raise handlers.BadResult(
@@ -181,14 +202,80 @@ class Worker:
             if outcome:
                 content, status, headers = frames.JSON, 0, b""
 
+            if mapped is not None:
+                given.release()
+                mapped.close()
             if log.used:
                 log.end()
-            head = frames.reply_header(outcome, content, status, len(headers), len(body), start, run, cpu)
-            if len(body) <= GATHER:
-                send(head + headers + body if headers else head + body)
-            else:
-                send_all(sock, head + headers, body)
-            del body, headers, frame
+            if (
+                len(body) <= (share_over if slot else share_new_over)
+                or outcome
+                or not send_shared(
+                    sock, outputs, slot, flags, (content, status, headers, body, start, run, cpu)
+                )
+            ):
+                head = frames.reply_header(outcome, content, status, len(headers), len(body), start, run, cpu)
+                if len(body) <= GATHER:
+                    send(head + headers + body if headers else head + body)
+                else:
+                    send_all(sock, head + headers, body)
+            del body, headers, frame, given
+
+
+def take(fds: List[int], flags: int, size: memoryview, max_body: int) -> Tuple[Any, memoryview]:
+    """Map the shared memory that came beside a call; return the mapping, and its bytes."""
+    try:
+        if not flags & frames.SHARED or len(fds) != 1:
+            raise frames.FrameError(f"{len(fds)} descriptors came beside a call with flags {flags}")
+        (length,) = frames.SHARED_SIZE.unpack(size)
+        if length > max_body:
+            raise frames.FrameError(f"body of {length} bytes is over the limit of {max_body}")
+        mapped = shared.read(fds[0], length)
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return mapped, memoryview(mapped)
+
+
+def refusal(err: OSError) -> handlers.Invoke:
+    """Return what stands for a function whose input this process cannot map."""
+
+    def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> handlers.Result:
+        raise MemoryError(f"the input cannot be mapped: {err}")
+
+    return invoke
+
+
+def send_shared(
+    sock: _socket.socket,
+    outputs: shared.Outputs,
+    slot: int,
+    flags: int,
+    reply: Tuple[int, int, bytes, bytes, int, int, int],
+) -> bool:
+    """Send a reply whose body is in shared memory; False where there is none to be had."""
+    content, status, headers, body, start, run, cpu = reply
+    try:
+        fd = outputs.put(body, slot, bool(flags & frames.REUSE))
+    except (OSError, ValueError, MemoryError):  # no memory, no descriptors: the socket still goes
+        return False
+    flags = frames.SHARED if fd is None else frames.SHARED | frames.NEW
+    frame = frames.reply_header(
+        frames.OK, content, status, len(headers), frames.SHARED_SIZE.size, start, run, cpu, flags
+    )
+    frame += headers + frames.SHARED_SIZE.pack(len(body))
+    if fd is None:
+        sock.sendall(frame)
+        return True
+    try:
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))
+        sent = sock.sendmsg((frame,), (rights,))
+    finally:
+        if slot == 0:
+            os.close(fd)
+    if sent < len(frame):
+        sock.sendall(frame[sent:])
+    return True
 
 
 def end_fork(err: BaseException) -> NoReturn:

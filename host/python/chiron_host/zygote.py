@@ -50,6 +50,7 @@ class Zygote:
         self._children: Dict[int, int] = {}  # worker id by pid
         self._functions: List[functions.Function] = []
         self._max_body = 0
+        self._share_over = 0
         self._tie = parent.death_signal()
         self._cpus = os.sched_getaffinity(0)
         self._wake_read, self._wake_write = os.pipe()
@@ -74,6 +75,7 @@ class Zygote:
             raise frames.FrameError(f"expected the configuration, got a frame of kind {kind}")
         config: Dict[str, Any] = json.loads(payload)
         self._max_body = config["max_body"]
+        self._share_over = config["share_over"]
         if config.get("cpus"):
             os.sched_setaffinity(0, config["cpus"])
             self._cpus = os.sched_getaffinity(0)
@@ -194,7 +196,7 @@ class Zygote:
 
                 resource.setrlimit(resource.RLIMIT_DATA, (data_limit, data_limit))
             control: Optional[int] = fds.pop(0) if has_control else None
-            Worker(self._functions, self._max_body).run(fds, control)
+            Worker(self._functions, self._max_body, self._share_over).run(fds, control)
         except BaseException as err:
             from chiron_host import failures
 

@@ -17,6 +17,8 @@ MAIN = Path(__file__).resolve().parent.parent / "chiron_host" / "__main__.py"
 # No answer takes long: a test that waits this long has failed, in seconds.
 PATIENCE = 20.0
 MAX_BODY = 1 << 20
+# None does, unless a test says otherwise.
+SHARE_OVER = 1 << 30
 
 
 class Reply(NamedTuple):
@@ -166,7 +168,7 @@ class Host:
 
     def configure(self, functions: List[Dict[str, Any]], **rest: Any) -> Dict[str, Any]:
         """Send the configuration; return the READY report."""
-        config = {"functions": functions, "max_body": MAX_BODY, **rest}
+        config = {"functions": functions, "max_body": MAX_BODY, "share_over": SHARE_OVER, **rest}
         self.sock.sendall(frames.control(frames.CONFIG, json.dumps(config).encode()))
         kind, payload = self._next()
         assert kind == frames.READY

@@ -19,6 +19,15 @@ CALL = bytes.fromhex(
 REPLY = bytes.fromhex(
     "29000000 02 01 02 00 c800 0000 02000000 0100000000000000 0200000000000000 0300000000000000"
 )
+SHARED_CALL = bytes.fromhex(
+    "1f000000 01 03 0300 0300 0200 00000000 1500000000000000"  # header
+    "722d31"  # r-1
+    "0000100000000000"  # 1 MiB
+)
+SHARED_REPLY = bytes.fromhex(
+    "2c000000 02 00 01 03 0000 0000 00000000 0100000000000000 0200000000000000 0300000000000000"
+    "0000100000000000"
+)
 CONTROL = bytes.fromhex("06000000 18 000000 6162")
 SPAWN = bytes.fromhex("07000000 0200 0100 ffffffff 88130000 0000000001000000")
 EXITED = bytes.fromhex("07000000 d2040000 09000000")
@@ -29,13 +38,24 @@ def test_call_layout() -> None:
     head = frames.CALL_HEADER.unpack_from(CALL)
     assert head == (42, frames.CALL, 0, 3, 3, 0, 7, 21)
     assert frames.CALL_HEADER.size + 3 + 7 + 12 == len(CALL) == head[0] + frames.LENGTH_SIZE
-    frames.check_call(head[0], head[1], head[4], head[6], 12)
+    frames.check_call(head[0], head[1], head[2], head[4], head[6], 12)
+
+
+def test_shared_call_layout() -> None:
+    length, kind, flags, _, id_len, slot, meta_len, _ = frames.CALL_HEADER.unpack_from(SHARED_CALL)
+    assert (flags, slot) == (frames.SHARED | frames.REUSE, 2)
+    assert frames.SHARED_SIZE.unpack_from(SHARED_CALL, frames.CALL_HEADER.size + id_len) == (1 << 20,)
+    frames.check_call(length, kind, flags, id_len, meta_len, 12)
 
 
 def test_reply_layout() -> None:
     made = frames.reply_header(frames.RAISED, frames.JSON, 200, 2, 3, 1, 2, 3)
     assert made == REPLY
     assert len(made) == frames.REPLY_HEADER.size
+    shared = frames.reply_header(
+        frames.OK, frames.TEXT, 0, 0, frames.SHARED_SIZE.size, 1, 2, 3, frames.SHARED | frames.NEW
+    )
+    assert shared + frames.SHARED_SIZE.pack(1 << 20) == SHARED_REPLY
 
 
 def test_control_layout() -> None:
@@ -45,19 +65,22 @@ def test_control_layout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "kind", "id_len", "meta_len", "says"),
+    ("length", "kind", "flags", "id_len", "meta_len", "says"),
     [
-        (42, frames.REPLY, 3, 7, "frame of kind 2"),
-        (42, frames.CALL, 3, 20, "shorter than its parts"),
-        (0, frames.CALL, 0, 0, "shorter than its parts"),
-        (42, frames.CALL, 0, 0, "over the limit of 12"),
-        (1 << 20, frames.CALL, frames.MAX_REQUEST_ID + 1, 0, "over the limit"),
-        (4 << 20, frames.CALL, 0, frames.MAX_META + 1, "over the limit"),
+        (42, frames.REPLY, 0, 3, 7, "frame of kind 2"),
+        (42, frames.CALL, 0, 3, 20, "shorter than its parts"),
+        (0, frames.CALL, 0, 0, 0, "shorter than its parts"),
+        (42, frames.CALL, 0, 0, 0, "over the limit of 12"),
+        (1 << 20, frames.CALL, 0, frames.MAX_REQUEST_ID + 1, 0, "over the limit"),
+        (4 << 20, frames.CALL, 0, 0, frames.MAX_META + 1, "over the limit"),
+        (42, frames.CALL, 4, 3, 7, "unknown flags 4"),
+        (42, frames.CALL, frames.SHARED, 3, 7, "12 bytes for the size of its shared memory"),
+        (20, frames.CALL, frames.SHARED, 0, 0, "0 bytes for the size of its shared memory"),
     ],
 )
-def test_bad_call(length: int, kind: int, id_len: int, meta_len: int, says: str) -> None:
+def test_bad_call(length: int, kind: int, flags: int, id_len: int, meta_len: int, says: str) -> None:
     with pytest.raises(frames.FrameError, match=says):
-        frames.check_call(length, kind, id_len, meta_len, 12)
+        frames.check_call(length, kind, flags, id_len, meta_len, 12)
 
 
 def test_call_bounds_hold_for_any_header() -> None:
@@ -65,12 +88,12 @@ def test_call_bounds_hold_for_any_header() -> None:
     numbers = random.Random(1)
     passed = 0
     for _ in range(20_000):
-        length, kind, _, _, id_len, _, meta_len, _ = frames.CALL_HEADER.unpack(
+        length, kind, flags, _, id_len, _, meta_len, _ = frames.CALL_HEADER.unpack(
             struct.pack(
                 "<IBBHHHIq",
                 numbers.choice([numbers.getrandbits(32), numbers.randrange(200)]),
                 numbers.choice([1, 1, 1, numbers.getrandbits(8)]),
-                0,
+                numbers.choice([0, 0, 1, 3, numbers.getrandbits(8)]),
                 0,
                 numbers.choice([0, numbers.randrange(1100), numbers.getrandbits(16)]),
                 0,
@@ -79,12 +102,13 @@ def test_call_bounds_hold_for_any_header() -> None:
             )
         )
         try:
-            frames.check_call(length, kind, id_len, meta_len, 100)
+            frames.check_call(length, kind, flags, id_len, meta_len, 100)
         except frames.FrameError:
             continue
         passed += 1
         body_at = frames.CALL_HEADER.size + id_len + meta_len
         assert frames.CALL_HEADER.size <= body_at <= length + frames.LENGTH_SIZE <= body_at + 100
+        assert not flags & frames.SHARED or length + frames.LENGTH_SIZE == body_at + frames.SHARED_SIZE.size
     assert passed > 100
 
 
