@@ -31,7 +31,8 @@
 // On a lane, one call at a time: the agent sends CALL, the worker any number of
 // LOG and one REPLY.
 //
-//	CALL    0 length u32 · 4 kind=1 u8 · 5 flags u8 · 6 function u16 (its place in Spec.Functions)
+//	CALL    0 length u32 · 4 kind=1 u8 · 5 flags u8 · 6 function u16 (its place in Spec.Functions;
+//	        the number after the last: no handler, see Warm below)
 //	        8 length of request id u16 (≤ 1 KiB) · 10 slot u16 · 12 length of meta u32 (≤ 1 MiB)
 //	        16 deadline i64 (CLOCK_MONOTONIC, ns; 0: none)
 //	        24 request id · meta (JSON object of type Meta, or nothing) · body (≤ MaxBody)
@@ -72,6 +73,16 @@
 //
 // A CALL may be written before its worker exists: it waits in the socket, so
 // a forked process starts with its work in hand.
+//
+// # Warm
+//
+// A process runs everything for the first time at the price of page faults: it
+// copies what it writes and maps the interpreter's code. So the zygote serves a
+// few calls of stand-ins for handlers before it freezes its heap
+// (chiron_host/rehearsal.py), and Worker.WarmUp calls a waiting worker, on each
+// lane, as the function after the last: with an empty body the host takes its
+// codecs' ways and touches what the handlers' modules name; with a function's
+// number (decimal) as body it runs that one's warmup entry. No handler runs.
 //
 // # What functions see
 //

@@ -110,11 +110,16 @@ func (l *lane) expire(t time.Time) { _ = l.file.SetDeadline(t) }
 // function may still run: its lane is busy until it ends, and only Retire or
 // Kill can end it sooner.
 func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
-	begin := time.Now()
 	function, ok := w.zygote.index[c.Function]
 	if !ok {
 		return Reply{}, fmt.Errorf("function %q is not in this host", c.Function)
 	}
+	return w.call(ctx, c, function)
+}
+
+// call is Call of a function by its number in frames.
+func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) {
+	begin := time.Now()
 	if limit := w.zygote.spec.maxBody(); len(c.Body) > limit {
 		return Reply{}, &BodyError{Size: len(c.Body), Limit: limit}
 	}

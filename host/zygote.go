@@ -72,6 +72,7 @@ type readyReport struct {
 		Function string `json:"function"`
 		Symbol   string `json:"symbol"`
 		Kind     Kind   `json:"kind"`
+		WarmUp   bool   `json:"warmup"`
 	} `json:"functions"`
 	Failed []struct {
 		Function  string `json:"function"`

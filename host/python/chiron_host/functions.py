@@ -18,7 +18,7 @@ import importlib.util
 import os
 import sys
 import types
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from chiron_host import environ, handlers
 
@@ -52,13 +52,25 @@ class LoadError(Exception):
 class Function:
     """An imported function."""
 
-    def __init__(self, spec: Spec, symbol: str, kind: str, handler: handlers.Handler) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        symbol: str,
+        kind: str,
+        handler: handlers.Handler,
+        warm_up: Optional[Callable[[], Any]] = None,
+    ) -> None:
         self.name = spec.name
         self.symbol = symbol
         self.kind = kind
+        self.handler = handler
         self.invoke = handlers.invoker(kind, handler, spec.name, spec.memory >> 20)
+        # What the handler's module wants done in a process before its first call.
+        self.warm_up = warm_up
         if spec.env:
             self.invoke = _within(spec.env, self.invoke)
+            if warm_up is not None:
+                self.warm_up = _warm_up_within(spec.env, warm_up)
 
 
 def _within(env: Dict[str, str], invoke: handlers.Invoke) -> handlers.Invoke:
@@ -72,6 +84,17 @@ def _within(env: Dict[str, str], invoke: handlers.Invoke) -> handlers.Invoke:
             environ.use({})
 
     return invoke_within
+
+
+def _warm_up_within(env: Dict[str, str], warm_up: Callable[[], Any]) -> Callable[[], None]:
+    def warm_up_within() -> None:
+        environ.use(env)
+        try:
+            warm_up()
+        finally:
+            environ.use({})
+
+    return warm_up_within
 
 
 class _Space:
@@ -215,7 +238,7 @@ class Loader:
         handler = getattr(module, symbol)
         try:
             kind = spec.kind or handlers.kind_of(symbol, handler)
-            return Function(spec, symbol, kind, handler)
+            return Function(spec, symbol, kind, handler, handlers.warm_up_of(module))
         except (TypeError, ValueError) as err:
             raise LoadError(spec.name, f"{spec.file}: {err}") from None
 

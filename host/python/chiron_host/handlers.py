@@ -11,6 +11,12 @@ lambda1   ``handler(event)``                 the same without a context
 ========  =================================  ==========================================
 
 Anything else that a ``text`` or ``event`` handler returns is sent as JSON.
+
+A handler's module may define ``warmup()``, without arguments: it is called once
+in each pool and standby process, before the first call there, to do what would
+make that slow (imports, connections, caches). What it raises is a line in the
+log and no failure: the handler has to do without. Forked processes and whoever
+calls no ``warmup`` serve the same handler, so it may only make calls faster.
 """
 
 import json
@@ -328,6 +334,14 @@ def kind_of(symbol: str, handler: Handler) -> str:
         # handle(req, extra=None) is a text handler; handle(*args) gets the pair.
         return TEXT if fits[0] == 1 and most is not None else EVENT
     return LAMBDA if 2 in fits else LAMBDA1
+
+
+def warm_up_of(module: Any) -> Optional[Callable[[], Any]]:
+    """Return the module's ``warmup``, where it has one that can be called without arguments."""
+    warm_up = getattr(module, "warmup", None)
+    if not callable(warm_up) or _arity(warm_up)[0] > 0:
+        return None  # something else of that name
+    return warm_up  # type: ignore[no-any-return]
 
 
 def invoker(kind: str, handler: Handler, name: str, memory: int) -> Invoke:

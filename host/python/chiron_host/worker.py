@@ -12,7 +12,7 @@ import sys
 from time import perf_counter_ns, thread_time_ns
 from typing import Any, Iterable, List, NoReturn, Optional, Sequence, Set, Tuple
 
-from chiron_host import failures, frames, handlers, shared, streams
+from chiron_host import failures, frames, handlers, shared, streams, warm
 from chiron_host.functions import Function
 
 # What one recv takes: a call that fits costs one system call.
@@ -58,6 +58,8 @@ class Worker:
         self._lanes: Set[_socket.socket] = set()
         self._control_socket: Optional[_socket.socket] = None
         self._is_fork = False
+        # Served as the function after the last.
+        self._warm_up = warm.WarmUp(functions).invoke
 
     def run(self, lanes: List[int], control: Optional[int]) -> None:
         """Serve the lanes until all have ended; then end the process."""
@@ -110,7 +112,7 @@ class Worker:
     def _serve(self, sock: _socket.socket) -> None:
         outputs = shared.Outputs()
         try:
-            self._loop(sock, outputs)
+            self.loop(sock, outputs)
         except frames.FrameError as err:
             os.write(2, (f"chiron host: {err}\n").encode())
             os._exit(EXIT_PROTOCOL)
@@ -130,7 +132,8 @@ class Worker:
             os._exit(0)
         outputs.close()
 
-    def _loop(self, sock: _socket.socket, outputs: shared.Outputs) -> None:
+    def loop(self, sock: _socket.socket, outputs: shared.Outputs) -> None:
+        """Serve a lane until it ends."""
         buffer = bytearray(BUFFER)
         view = memoryview(buffer)
         buffers = (buffer,)
@@ -139,6 +142,7 @@ class Worker:
         max_body, share_over = self._max_body, self._share_over
         share_new_over = shared.NEW_PAYS * share_over
         invokes = [function.invoke for function in self._functions]
+        invokes.append(self._warm_up)
         log = streams.CallLog(send)
         streams.attach(log)
         while True:
@@ -160,7 +164,7 @@ class Worker:
             ):
                 frames.check_call(length, kind, flags, id_len, meta_len, max_body)
             if index >= len(invokes):
-                raise frames.FrameError(f"call of function {index} of {len(invokes)}")
+                raise frames.FrameError(f"call of function {index} of {len(self._functions)}")
             frame = view
             if got < size:
                 if size > BUFFER:

@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
-from chiron_host import environ, frames, functions, parent, streams
+from chiron_host import environ, frames, functions, parent, rehearsal, streams
 from chiron_host.worker import EXIT_INTERNAL, EXIT_PROTOCOL, Worker, adopt, descriptors
 
 # The signals that the zygote handles and its workers do not. For these the
@@ -91,7 +91,15 @@ class Zygote:
                 failed.append({"function": err.function, "message": err.message, "traceback": err.trace})
                 continue
             self._functions.append(function)
-            loaded.append({"function": function.name, "symbol": function.symbol, "kind": function.kind})
+            loaded.append(
+                {
+                    "function": function.name,
+                    "symbol": function.symbol,
+                    "kind": function.kind,
+                    "warmup": function.warm_up is not None,
+                }
+            )
+        rehearsal.rehearse()
         # A handler that was imported may have put streams of its own there.
         gc.collect()
         gc.freeze()

@@ -297,7 +297,7 @@ def test_a_lane_that_closes_in_the_middle(host: Host) -> None:
         b"\xff" * 24,
         bytes(24),
         call_frame(0, b"x").replace(b"\x01", b"\x07", 1),
-        call_frame(len(SOURCES), b"x"),
+        call_frame(len(SOURCES) + 1, b"x"),
         call_frame(0, b"x" * (MAX_BODY + 1)),
         call_frame(0, b"x", "i" * 1025),
         call_frame(0, b"first") + call_frame(0, b"second"),

@@ -37,8 +37,8 @@ def test_report(bare: Host, tmp_path: Path) -> None:
     )
     assert report["pid"] == bare.pid
     assert report["functions"] == [
-        {"function": "a", "symbol": "handle", "kind": "text"},
-        {"function": "b", "symbol": "f", "kind": "lambda1"},
+        {"function": "a", "symbol": "handle", "kind": "text", "warmup": False},
+        {"function": "b", "symbol": "f", "kind": "lambda1", "warmup": False},
     ]
     assert [f["function"] for f in report["failed"]] == ["bad", "gone"]
     assert report["failed"][0]["message"].startswith("ZeroDivisionError: division by zero (")
