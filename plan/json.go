@@ -50,6 +50,9 @@ type (
 		CPU *int `json:"cpu,omitempty"`
 		// SwitchInterval as Go writes it ("5ms"); left out for 0.
 		SwitchInterval duration `json:"switchInterval,omitzero"`
+		// Ready and Uses are left out for 0.
+		Ready          int      `json:"ready,omitempty"`
+		Uses           int      `json:"uses,omitempty"`
 		Tasks          []string `json:"tasks"`
 	}
 )
@@ -84,7 +87,8 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		out := wrapJSON{Name: w.Name, CPUs: w.CPUs, MemoryBytes: w.Memory, Processes: make([]processJSON, len(w.Processes))}
 		for k, process := range w.Processes {
 			out.Processes[k] = processJSON{
-				Mode: process.Mode, SwitchInterval: duration(process.SwitchInterval), Tasks: process.Tasks,
+				Mode: process.Mode, SwitchInterval: duration(process.SwitchInterval), Ready: process.Ready, Uses: process.Uses,
+				Tasks: process.Tasks,
 			}
 			if process.CPU != Unpinned {
 				cpu := process.CPU
@@ -123,7 +127,8 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 				}
 			}
 			p.Wraps[i].Processes[k] = Process{
-				Mode: process.Mode, CPU: cpu, SwitchInterval: time.Duration(process.SwitchInterval), Tasks: process.Tasks,
+				Mode: process.Mode, CPU: cpu, SwitchInterval: time.Duration(process.SwitchInterval), Ready: process.Ready, Uses: process.Uses,
+				Tasks: process.Tasks,
 			}
 		}
 	}

@@ -21,7 +21,8 @@ func (p *Plan) MemoryEstimate(measured *profile.Profile) int64 {
 //	wrap's processes are forked from one that has imported all of them;
 //	for each process its own pages: a bare one's, and what the calls of its
 //	functions leave there;
-//	for each task what its call frees again.
+//	for each task what its call frees again;
+//	for each standby process one more bare one: the child that waits.
 //
 // The tasks of a process are taken to run at the same time, and functions to
 // import different modules: the estimate is high where they do not. Measured
@@ -35,7 +36,8 @@ func (w *Wrap) MemoryEstimate(measured *profile.Profile) int64 {
 
 // MemoryDuring is MemoryEstimate for a moment at which only some tasks run:
 // forked processes without one of these are not there, the others have the pages
-// of those only, and only calls that run hold what they free again.
+// of those only, and only calls that run hold what they free again. The child of
+// a standby process that waits is there at any moment.
 func (p *Plan) MemoryDuring(measured *profile.Profile, runs func(task string) bool) int64 {
 	var sum int64
 	for i := range p.Wraps {
@@ -48,7 +50,7 @@ func (w *Wrap) memory(measured *profile.Profile, runs func(task string) bool) in
 	var host, processes int64
 	imports := make(map[string]int64)
 	for _, process := range w.Processes {
-		var worker, transient int64
+		var worker, waiting, transient int64
 		calls := make(map[string]int64)
 		for _, task := range process.Tasks {
 			f, ok := measured.Task(task)
@@ -58,8 +60,11 @@ func (w *Wrap) memory(measured *profile.Profile, runs func(task string) bool) in
 			m := &f.Memory
 			host = max(host, m.Host.RSS)
 			imports[f.Name] = max(imports[f.Name], m.Imports.RSS)
+			if process.Mode == Standby {
+				waiting = max(waiting, m.Worker.Private)
+			}
 			running := runs(task)
-			if !running && process.Mode == Fork {
+			if !running && process.Mode.PerRequest() {
 				continue
 			}
 			worker = max(worker, m.Worker.Private)
@@ -68,7 +73,7 @@ func (w *Wrap) memory(measured *profile.Profile, runs func(task string) bool) in
 				transient += m.Transient
 			}
 		}
-		processes += worker + total(calls) + transient
+		processes += worker + waiting + total(calls) + transient
 	}
 	return host + total(imports) + processes
 }

@@ -42,6 +42,12 @@ type Process struct {
 	// SwitchInterval of the interpreter lock; 0 means the interpreter's own
 	// (CPython: 5 ms, sys.setswitchinterval).
 	SwitchInterval time.Duration
+	// Ready is the most children that a Standby process keeps waiting; 0: the
+	// agent's own bound. How many wait follows the load.
+	Ready int
+	// Uses is the number of calls after which a Pool process is replaced by a
+	// fresh one, while calls go on; 0: never.
+	Uses int
 	// Tasks are the names of Task states. A process may serve several stages.
 	Tasks []string
 }
@@ -61,4 +67,16 @@ const (
 	// Fork processes are forked while the request waits, one per request and
 	// stage, and end with the stage: the paper's native mode.
 	Fork Mode = "fork"
+	// Standby processes are forked ahead of the request and warmed without
+	// running a handler; one serves one request and stage, as a forked one does,
+	// and is replaced off the request's path. A request that finds none waiting
+	// forks.
+	Standby Mode = "standby"
 )
+
+// Modes lists the process modes.
+func Modes() []Mode { return []Mode{Pool, Fork, Standby} }
+
+// PerRequest tells whether a process of this mode serves one request and stage,
+// and then ends.
+func (m Mode) PerRequest() bool { return m == Fork || m == Standby }

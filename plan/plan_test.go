@@ -29,10 +29,10 @@ func sample() *Plan {
 		},
 		Wraps: []Wrap{
 			{Name: "wrap-1", CPUs: 2, Memory: 256 << 20, Processes: []Process{
-				{Mode: Pool, CPU: 0, SwitchInterval: time.Millisecond, Tasks: []string{"A", "B & <C>"}},
+				{Mode: Pool, CPU: 0, SwitchInterval: time.Millisecond, Uses: 500, Tasks: []string{"A", "B & <C>"}},
 				{Mode: Fork, CPU: Unpinned, Tasks: []string{"D"}},
 			}},
-			{Name: "wrap-2", CPUs: 1, Processes: []Process{{Mode: Pool, CPU: Unpinned, Tasks: []string{"E"}}}},
+			{Name: "wrap-2", CPUs: 1, Processes: []Process{{Mode: Standby, CPU: Unpinned, Ready: 3, Tasks: []string{"E"}}}},
 		},
 	}
 }
@@ -60,6 +60,7 @@ const sampleText = `{
           "mode": "pool",
           "cpu": 0,
           "switchInterval": "1ms",
+          "uses": 500,
           "tasks": ["A", "B & <C>"]
         },
         {
@@ -73,7 +74,8 @@ const sampleText = `{
       "cpus": 1,
       "processes": [
         {
-          "mode": "pool",
+          "mode": "standby",
+          "ready": 3,
           "tasks": ["E"]
         }
       ]
@@ -174,7 +176,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"negative budget":    {change(`"mostCPUs": 4`, `"mostCPUs": -4`), `at most -4 CPUs`},
 		"nothing predicted":  {change(`"103.4ms"`, `"0s"`), `0s predicted by 1000 samples`},
 		"no samples":         {change(`"samples": 1000`, `"samples": 0`), `by 0 samples`},
-		"unknown mode":       {change(`"fork"`, `"spawn"`), `unknown mode "spawn": it must be "pool" or "fork"`},
+		"unknown mode":       {change(`"fork"`, `"spawn"`), `unknown mode "spawn": it must be "pool", "fork" or "standby"`},
+		"ready of a pool":    {change(`"uses"`, `"ready"`), `process 1: ready is 500: only a standby process`},
+		"ready negative":     {change(`"ready": 3`, `"ready": -3`), `ready is -3: it must be 1 to 1000`},
+		"uses of a standby":  {change(`"ready"`, `"uses"`), `process 1: uses is 3: only a pool process`},
+		"uses negative":      {change(`"uses": 500`, `"uses": -1`), `uses is -1: it must be 1 or more`},
 		"CPU out of range":   {change(`"cpu": 0`, `"cpu": 2`), `pinned to CPU 2 of a wrap that has CPUs 0 to 1`},
 		"negative CPU":       {change(`"cpu": 0`, `"cpu": -1`), `cpu is -1: leave it out`},
 		"no CPUs":            {change(`"cpus": 1`, `"cpus": 0`), `wrap "wrap-2": 0 CPUs`},
@@ -339,13 +345,14 @@ func TestCosts(t *testing.T) {
 		{Name: "e", Tasks: []string{"E"}, Memory: held(12, 2, 2, 1, 0)},
 	}}
 	// Wrap 1: host 12, imports 5 + 20; process 1: 1 + 4 once + 2 twice, process
-	// 2: 2 + 6: 54 MB. Wrap 2: 12 + 2 + 2 + 1 = 17 MB.
-	if got := p.MemoryEstimate(measured); got != 71e6 {
-		t.Errorf("%d bytes, want 71 MB", got)
+	// 2: 2 + 6: 54 MB. Wrap 2: 12 + 2 + 2 + 1 = 17 MB, and 2 of a child that waits.
+	if got := p.MemoryEstimate(measured); got != 73e6 {
+		t.Errorf("%d bytes, want 73 MB", got)
 	}
-	// While only A runs, D's process is not there, 8 less, and B frees nothing: 2.
-	if got := p.MemoryDuring(measured, func(task string) bool { return task == "A" }); got != 61e6 {
-		t.Errorf("while A runs: %d bytes, want 61 MB", got)
+	// While only A runs, D's process is not there, 8 less, B frees nothing, 2, and
+	// of E's there is only the child that waits, 3 less.
+	if got := p.MemoryDuring(measured, func(task string) bool { return task == "A" }); got != 60e6 {
+		t.Errorf("while A runs: %d bytes, want 60 MB", got)
 	}
 	// 0.1 s · (0.2 GB · 2.5e-6 + 3 · 2.1 · 1e-5) = 0.1 · 6.35e-5 = 6.35e-6 a
 	// request, 6.35 a million; with 10 transitions 250 more.
@@ -365,7 +372,7 @@ func TestTree(t *testing.T) {
 │  ├─ pool on CPU 0, switches every 1ms · A, B & <C>
 │  └─ fork · D
 └─ wrap-2 · 1 CPU
-   └─ pool · E
+   └─ standby · E
 `
 	if diff := cmp.Diff(want, sample().Tree(100)); diff != "" {
 		t.Error(diff)

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/internal/dnslabel"
@@ -15,6 +16,9 @@ const (
 	minSwitchInterval = time.Microsecond
 	maxSwitchInterval = time.Second
 )
+
+// maxReady bounds Process.Ready: a child holds a megabyte or two.
+const maxReady = 1000
 
 // maxCPUs of a wrap: far over any machine.
 const maxCPUs = 1 << 16
@@ -67,8 +71,18 @@ func (p *Plan) shape() error {
 
 func (process Process) faults(cpus int) []error {
 	var faults []error
-	if process.Mode != Pool && process.Mode != Fork {
-		faults = append(faults, fmt.Errorf("unknown mode %q: it must be %q or %q", process.Mode, Pool, Fork))
+	if !slices.Contains(Modes(), process.Mode) {
+		faults = append(faults, fmt.Errorf("unknown mode %q: it must be %q, %q or %q", process.Mode, Pool, Fork, Standby))
+	}
+	if process.Ready != 0 && process.Mode != Standby {
+		faults = append(faults, fmt.Errorf("ready is %d: only a %s process keeps children ready", process.Ready, Standby))
+	} else if process.Ready < 0 || process.Ready > maxReady {
+		faults = append(faults, fmt.Errorf("ready is %d: it must be 1 to %d, or left out", process.Ready, maxReady))
+	}
+	if process.Uses != 0 && process.Mode != Pool {
+		faults = append(faults, fmt.Errorf("uses is %d: only a %s process is used more than once", process.Uses, Pool))
+	} else if process.Uses < 0 {
+		faults = append(faults, fmt.Errorf("uses is %d: it must be 1 or more, or left out", process.Uses))
 	}
 	if process.CPU != Unpinned && (process.CPU < 0 || process.CPU >= cpus) {
 		faults = append(faults, fmt.Errorf("it is pinned to CPU %d of a wrap that has CPUs 0 to %d", process.CPU, cpus-1))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -73,8 +74,8 @@ func (b *bundle) check() error {
 	placed := make(map[string]bool)
 	for w := range b.plan.Wraps {
 		for _, p := range b.plan.Wraps[w].Processes {
-			if p.Mode != plan.Pool && p.Mode != plan.Fork {
-				return fmt.Errorf("bundle %s: wrap %q has a process of mode %q: this agent knows %q and %q", b.dir, b.plan.Wraps[w].Name, p.Mode, plan.Pool, plan.Fork)
+			if !slices.Contains(plan.Modes(), p.Mode) {
+				return fmt.Errorf("bundle %s: wrap %q has a process of mode %q: this agent knows %q", b.dir, b.plan.Wraps[w].Name, p.Mode, plan.Modes())
 			}
 			for _, task := range p.Tasks {
 				if placed[task] {
