@@ -94,13 +94,25 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 	}
 	a.admission = newAdmission(concurrency, o.Queue)
 	a.usesContext = b.definition.UsesContext()
+	workshop := make(chan struct{}, min(2, max(1, len(cpus))))
 	for _, p := range a.layout.processes {
-		if p.mode == plan.Pool {
-			p.pool = &pool{process: p, zygotes: &a.zygotes, log: a.log, longest: a.layout.longest(p)}
+		switch p.mode {
+		case plan.Pool:
+			p.pool = &pool{process: p, zygotes: &a.zygotes, log: a.log, longest: a.layout.longest(p), entries: a.layout.functionsOf(p)}
 			// A thread for each of as many requests as may come, started when
 			// it is needed.
 			p.options.MaxLanes = min(p.options.Lanes*concurrency, maxLanes)
 			p.options.KeepMemory = true
+		case plan.Standby:
+			ready := p.ready
+			if ready == 0 {
+				ready = DefaultReady
+			}
+			p.shelf = &shelf{
+				process: p, zygotes: &a.zygotes, log: a.log, door: a.door, entries: a.layout.functionsOf(p),
+				workshop: workshop, changed: make(chan struct{}, 1),
+				demand: demand{limit: min(ready, concurrency)},
+			}
 		}
 	}
 	if o.Subreaper {
@@ -177,6 +189,9 @@ func (a *Agent) Serve(ctx context.Context) error {
 	for _, p := range a.layout.processes {
 		if p.pool != nil {
 			owned.Go(func() { p.pool.run(a.life) })
+		}
+		if p.shelf != nil {
+			owned.Go(func() { p.shelf.run(a.life) })
 		}
 	}
 	if a.tree != nil {
@@ -281,6 +296,9 @@ func (a *Agent) ready() bool {
 		return false
 	}
 	for _, p := range a.layout.processes {
+		if p.shelf != nil && !p.shelf.tried.Load() {
+			return false
+		}
 		if p.pool == nil {
 			continue
 		}

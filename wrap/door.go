@@ -14,6 +14,9 @@ type door struct {
 	inside int           // guarded by mu
 	shut   bool          // guarded by mu
 	empty  chan struct{} // closed when shut and empty
+	// nobody is closed when nobody is inside; made by the first who waits for
+	// that. guarded by mu
+	nobody chan struct{}
 }
 
 func newDoor() *door { return &door{empty: make(chan struct{})} }
@@ -32,9 +35,28 @@ func (d *door) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inside--
+	if d.inside == 0 && d.nobody != nil {
+		close(d.nobody)
+		d.nobody = nil
+	}
 	if d.shut && d.inside == 0 {
 		close(d.empty)
 	}
+}
+
+// lull returns a channel that is closed when nobody is inside.
+func (d *door) lull() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inside == 0 {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	if d.nobody == nil {
+		d.nobody = make(chan struct{})
+	}
+	return d.nobody
 }
 
 // close shuts the door; isShut says whether it is.

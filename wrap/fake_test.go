@@ -31,6 +31,8 @@ type fakeHost struct {
 	spawnErr func(n int) error
 	// startErr, when set, decides about the n-th zygote, from 1.
 	startErr func(n int) error
+	// warmUp, when set, is what warming a worker comes to.
+	warmUp func(ctx context.Context, w *fakeWorker, functions []string) error
 
 	mu      sync.Mutex
 	pids    int
@@ -58,6 +60,7 @@ type fakeWorker struct {
 	done    chan struct{}
 	once    sync.Once
 	retired atomic.Bool
+	warmed  atomic.Bool
 	inside  atomic.Int64
 	// gone counts calls whose caller gave up: they never end by themselves.
 	gone atomic.Int64
@@ -133,6 +136,20 @@ func (w *fakeWorker) Err() error { return w.err }
 func (w *fakeWorker) Retire(time.Duration) {
 	w.retired.Store(true)
 	w.endIfIdle()
+}
+
+func (w *fakeWorker) WarmUp(ctx context.Context, functions ...string) error {
+	time.Sleep(time.Until(w.born))
+	select {
+	case <-w.done:
+		return w.err
+	default:
+	}
+	w.warmed.Store(true)
+	if w.h.warmUp != nil {
+		return w.h.warmUp(ctx, w, functions)
+	}
+	return nil
 }
 
 func (w *fakeWorker) endIfIdle() {
@@ -244,6 +261,10 @@ func pool1(tasks ...string) plan.Process {
 
 func fork1(tasks ...string) plan.Process {
 	return plan.Process{Mode: plan.Fork, CPU: plan.Unpinned, Tasks: tasks}
+}
+
+func standby1(tasks ...string) plan.Process {
+	return plan.Process{Mode: plan.Standby, CPU: plan.Unpinned, Tasks: tasks}
 }
 
 // sequence is a definition of Task states one after the other, each with a

@@ -11,7 +11,8 @@ import (
 	"github.com/chiron-faas/chiron/host"
 )
 
-// children are the fork processes of one request for one stage.
+// children are the processes of one request for one stage: forked for it, or
+// taken from those that wait.
 type children struct {
 	mu sync.Mutex
 	// byProcess by process.index; zero where there is none. guarded by mu
@@ -23,8 +24,8 @@ type child struct {
 	err    error // of the fork
 }
 
-// fork asks the zygote for the children, in the plan's order, and returns
-// before they are there: the zygote forks them one after the other, and a
+// fork takes children that wait, and asks the zygote for the others, in the
+// plan's order. It returns before these are there: the zygote forks them one after the other, and a
 // child's calls wait in its lanes, so that it starts them at once, as in the
 // paper, where child j starts (j-1)·T_Block after the first. The caller ends
 // them with end.
@@ -35,7 +36,12 @@ func (a *Agent) fork(ctx context.Context, processes []*process) *children {
 	c := &children{byProcess: make([]child, len(a.layout.processes))}
 	for _, p := range processes {
 		kid := &c.byProcess[p.index]
-		kid.worker, kid.err = a.forkOne(ctx, p)
+		if p.shelf != nil {
+			kid.worker = p.shelf.take()
+		}
+		if kid.worker == nil {
+			kid.worker, kid.err = a.forkOne(ctx, p)
+		}
 	}
 	return c
 }

@@ -26,8 +26,8 @@ type layout struct {
 	functions map[string]*function
 	// splits of the Parallel states.
 	splits map[*workflow.State]*split
-	// forks are the fork processes of this wrap with tasks in a branch, in the
-	// plan's order.
+	// forks are the processes of this wrap that serve one request, with tasks in
+	// a branch, in the plan's order.
 	forks map[*workflow.Definition][]*process
 }
 
@@ -39,8 +39,12 @@ type process struct {
 	tasks   []string
 	// uses counts the calls made on it.
 	uses atomic.Int64
-	// pool keeps the worker of a pool process; nil for a fork process.
-	pool *pool
+	// pool keeps the worker of a pool process, shelf the children of a standby
+	// process that wait; both are nil for a fork process.
+	pool  *pool
+	shelf *shelf
+	// ready and maxUses are the plan's.
+	ready, maxUses int
 }
 
 // function is a function of this wrap.
@@ -70,7 +74,8 @@ type split struct {
 	local []localPart
 	// whole[i] says that all tasks of branch i are here.
 	whole []bool
-	// forks are the fork processes of this wrap with tasks in any branch.
+	// forks are the processes of this wrap that serve one request, with tasks in
+	// any branch.
 	forks []*process
 }
 
@@ -122,6 +127,7 @@ func newLayout(b *bundle, cpus []int) (*layout, error) {
 				p = &process{
 					index: i, mode: spec.Mode, tasks: spec.Tasks,
 					options: host.WorkerOptions{CPU: cpu, SwitchInterval: spec.SwitchInterval},
+					ready:   spec.Ready, maxUses: spec.Uses,
 				}
 				l.processes = append(l.processes, p)
 			}
@@ -145,11 +151,14 @@ func (l *layout) place(b *bundle, wrap int, p *process, order int, name string) 
 		return
 	}
 	pl.function = l.functions[task.Function]
-	// A function alone runs in a pool process if it has one: no fork is paid.
-	if q := pl.function.process; q == nil || q.mode == plan.Fork && p.mode == plan.Pool {
+	// A function alone runs where it waits least: no fork is paid where it has a
+	// process that lives, or waits.
+	if q := pl.function.process; q == nil || quickness(p.mode) > quickness(q.mode) {
 		pl.function.process = p
 	}
 }
+
+func quickness(m plan.Mode) int { return slices.Index([]plan.Mode{plan.Fork, plan.Standby, plan.Pool}, m) }
 
 // divide prepares the Parallel states of d, nested ones included.
 func (l *layout) divide(b *bundle, d *workflow.Definition) {
@@ -218,6 +227,17 @@ func (l *layout) longest(p *process) time.Duration {
 	return d
 }
 
+// functionsOf lists the functions of p's tasks, each once, in the plan's order.
+func (l *layout) functionsOf(p *process) []string {
+	var names []string
+	for _, task := range p.tasks {
+		if f := l.places[task].function.name; !slices.Contains(names, f) {
+			names = append(names, f)
+		}
+	}
+	return names
+}
+
 // width is the most tasks of p that may run at the same time in d, at least 1:
 // the threads that p needs for one request.
 func (l *layout) width(d *workflow.Definition, p *process) int {
@@ -253,11 +273,12 @@ func (l *layout) owner(tasks []*workflow.State, here int) int {
 	return owner
 }
 
-// forksOf remembers and returns the fork processes here with tasks in branch.
+// forksOf remembers and returns the processes here that serve one request, with
+// tasks in branch.
 func (l *layout) forksOf(branch *workflow.Definition, tasks []*workflow.State) []*process {
 	found := make(map[*process]bool)
 	for _, t := range tasks {
-		if p := l.places[t.Name].process; p != nil && p.mode == plan.Fork {
+		if p := l.places[t.Name].process; p != nil && p.mode.PerRequest() {
 			found[p] = true
 		}
 	}

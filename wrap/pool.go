@@ -29,9 +29,12 @@ type pool struct {
 	// longest timeout of the process' functions: the time that calls in flight
 	// on a retired worker may still need.
 	longest time.Duration
+	// entries are the functions whose warmup entries are called.
+	entries []string
 
 	live     slot[*member]
 	restarts atomic.Int64
+	failures int // of warmup entries, in a row; run's own
 }
 
 // member is one worker of a pool.
@@ -39,9 +42,12 @@ type member struct {
 	worker
 	parent  zygote
 	started time.Time
-	// replace is closed, once, when the member takes no more calls.
-	replace chan struct{}
-	retired atomic.Bool
+	// replace is closed, once, when the member takes no more calls; worn, when
+	// it has been used as often as the plan says: it serves until its
+	// replacement does.
+	replace, worn chan struct{}
+	retired       atomic.Bool
+	uses          atomic.Int64
 }
 
 // run keeps the worker alive until ctx ends. The zygote ends what is left.
@@ -70,6 +76,7 @@ func (p *pool) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.worn:
 		case <-m.replace: // by a call that ran past its timeout, or found it dead
 		case <-m.parent.Done(): // m serves on, if it lives, until there is a new zygote
 		case <-m.Done():
@@ -88,7 +95,7 @@ func (p *pool) run(ctx context.Context) {
 	}
 }
 
-// spawn returns a worker that has been forked.
+// spawn returns a worker that has been forked and warmed.
 func (p *pool) spawn(ctx context.Context) (*member, error) {
 	z, err := p.zygotes.get(ctx)
 	if err != nil {
@@ -102,7 +109,30 @@ func (p *pool) spawn(ctx context.Context) (*member, error) {
 		<-w.Done()
 		return nil, w.Err()
 	}
-	return &member{worker: w, parent: z, started: time.Now(), replace: make(chan struct{})}, nil
+	if err := p.warm(ctx, w); err != nil {
+		w.Kill()
+		return nil, err
+	}
+	return &member{worker: w, parent: z, started: time.Now(), replace: make(chan struct{}), worn: make(chan struct{})}, nil
+}
+
+// warm prepares a worker for its first call. After a warmup entry that ends its
+// process, or never ends, the entries are not called any more.
+func (p *pool) warm(ctx context.Context, w worker) error {
+	ctx, cancel := context.WithTimeout(ctx, warmPatience)
+	defer cancel()
+	err := w.WarmUp(ctx, p.entries...)
+	switch {
+	case err == nil || !entryFailed(err):
+		p.failures = 0
+		return err
+	case p.failures+1 < entryFailures:
+		p.failures++
+	default:
+		p.log.Error("the warmup entries are not called any more", "process", p.index, "functions", p.entries)
+		p.entries = nil
+	}
+	return err
 }
 
 // call runs c on the live worker; began, if any, is called right before. The
@@ -116,6 +146,9 @@ func (p *pool) call(ctx context.Context, began func(), c host.Call) (host.Reply,
 		}
 		if began != nil {
 			began()
+		}
+		if m.uses.Add(1) == int64(p.maxUses) {
+			close(m.worn)
 		}
 		r, err := m.Call(ctx, c)
 		if err == nil {

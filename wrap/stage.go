@@ -12,7 +12,6 @@ import (
 
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/memfile"
-	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -222,7 +221,7 @@ func (a *Agent) cutExecution(h http.Header, body []byte) (*workflow.Execution, [
 // answerTask runs a single task for wrap 1.
 func (a *Agent) answerTask(ctx context.Context, w http.ResponseWriter, req *http.Request, r *request, pl *place, input []byte) error {
 	var kids *children
-	if pl.process.mode == plan.Fork {
+	if pl.process.mode.PerRequest() {
 		kids = a.fork(a.life, []*process{pl.process})
 		defer kids.end()
 	}

@@ -32,7 +32,7 @@ type ProcessStats struct {
 	// Index in the plan's wrap; -1 for the zygote.
 	Index int `json:"index"`
 	// PID of the process; 0 where there is none now: it is being replaced, or
-	// it is a fork process, which exists only within requests.
+	// it serves one request only.
 	PID   int       `json:"pid"`
 	Mode  plan.Mode `json:"mode,omitempty"`
 	Tasks []string  `json:"tasks,omitempty"`
@@ -41,6 +41,11 @@ type ProcessStats struct {
 	// Uses counts the calls made on it, Restarts its replacements.
 	Uses     int64 `json:"uses"`
 	Restarts int64 `json:"restarts"`
+	// Of a standby process: the children that wait now, the stages that found
+	// none, and how long a child that was taken is missing.
+	Waiting       int   `json:"waiting,omitempty"`
+	Late          int64 `json:"late,omitempty"`
+	ReplacementUS int64 `json:"replacement_us,omitempty"`
 }
 
 func (a *Agent) stats() Stats {
@@ -60,6 +65,10 @@ func (a *Agent) stats() Stats {
 			if m, ok := p.pool.live.peek(); ok {
 				ps.PID = m.Pid()
 			}
+		}
+		if p.shelf != nil {
+			ps.Restarts, ps.Late = p.shelf.restarts.Load(), p.shelf.late.Load()
+			ps.Waiting, ps.ReplacementUS = p.shelf.waitingNow(), p.shelf.replacement().Microseconds()
 		}
 		s.Processes = append(s.Processes, ps)
 	}
@@ -83,7 +92,8 @@ func (a *Agent) serveHealth(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serveReady says that the handlers are imported and every pool process is up.
+// serveReady says that the handlers are imported and every pool process is up,
+// and a child of every standby process waits.
 func (a *Agent) serveReady(w http.ResponseWriter, req *http.Request) {
 	if onlyGet(w, req) {
 		say(w, a.ready(), "not ready")

@@ -9,7 +9,6 @@ import (
 
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/memfile"
-	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -19,7 +18,7 @@ type walk struct {
 	a *Agent
 	r *request
 	// children of the stage that the walk is in; nil outside of a stage and in
-	// one without fork processes.
+	// one without processes of the request's own.
 	children *children
 	// branch says that the walk is inside a Parallel state: its stage has been
 	// entered.
@@ -43,7 +42,7 @@ func (w *walk) Task(ctx context.Context, s *workflow.State, input json.RawMessag
 		return w.remoteTask(ctx, pl, input)
 	}
 	children := w.children
-	if pl.process.mode == plan.Fork && !w.branch {
+	if pl.process.mode.PerRequest() && !w.branch {
 		children = w.a.fork(w.a.life, []*process{pl.process})
 		defer children.end()
 	}

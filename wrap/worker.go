@@ -16,6 +16,8 @@ import (
 // worker is a process of functions: host.Worker, as far as the agent uses it.
 type worker interface {
 	Call(ctx context.Context, c host.Call) (host.Reply, error)
+	// WarmUp prepares a process that nobody calls yet, without its handlers.
+	WarmUp(ctx context.Context, functions ...string) error
 	// Retire lets calls in flight end within grace; Kill does not.
 	Retire(grace time.Duration)
 	Kill()
