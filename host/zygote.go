@@ -360,6 +360,12 @@ func (z *Zygote) readControl() {
 			w.spawned(event.pid)
 		}
 	}
+	// The kernel kills the workers behind their zygote: its sockets close some
+	// milliseconds before (do_exit in kernel/exit.c frees its memory between). No
+	// call may go to them any more; those in flight may still end in time.
+	for _, w := range z.snapshot() {
+		w.Retire(lastReply)
+	}
 	// Without its zygote nobody reaps or replaces a worker: it ends too. Its
 	// parent-death signal has killed it already where there is one.
 	z.process.kill()

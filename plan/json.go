@@ -51,9 +51,9 @@ type (
 		// SwitchInterval as Go writes it ("5ms"); left out for 0.
 		SwitchInterval duration `json:"switchInterval,omitzero"`
 		// Ready and Uses are left out for 0.
-		Ready          int      `json:"ready,omitempty"`
-		Uses           int      `json:"uses,omitempty"`
-		Tasks          []string `json:"tasks"`
+		Ready int      `json:"ready,omitempty"`
+		Uses  int      `json:"uses,omitempty"`
+		Tasks []string `json:"tasks"`
 	}
 )
 

@@ -369,10 +369,10 @@ func TestCosts(t *testing.T) {
 func TestTree(t *testing.T) {
 	want := `orders · chiron · 2 wraps, 3 CPUs
 ├─ wrap-1 · 2 CPUs, 269 MB
-│  ├─ pool on CPU 0, switches every 1ms · A, B & <C>
+│  ├─ pool on CPU 0, 500 uses, switches every 1ms · A, B & <C>
 │  └─ fork · D
 └─ wrap-2 · 1 CPU
-   └─ standby · E
+   └─ standby, 3 ready · E
 `
 	if diff := cmp.Diff(want, sample().Tree(100)); diff != "" {
 		t.Error(diff)

@@ -48,6 +48,12 @@ func (process Process) describe() string {
 	if process.CPU != Unpinned {
 		s += fmt.Sprintf(" on CPU %d", process.CPU)
 	}
+	if process.Ready != 0 {
+		s += fmt.Sprintf(", %d ready", process.Ready)
+	}
+	if process.Uses != 0 {
+		s += fmt.Sprintf(", %d uses", process.Uses)
+	}
 	if process.SwitchInterval != 0 {
 		s += fmt.Sprintf(", switches every %v", process.SwitchInterval)
 	}

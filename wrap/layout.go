@@ -158,7 +158,9 @@ func (l *layout) place(b *bundle, wrap int, p *process, order int, name string) 
 	}
 }
 
-func quickness(m plan.Mode) int { return slices.Index([]plan.Mode{plan.Fork, plan.Standby, plan.Pool}, m) }
+func quickness(m plan.Mode) int {
+	return slices.Index([]plan.Mode{plan.Fork, plan.Standby, plan.Pool}, m)
+}
 
 // divide prepares the Parallel states of d, nested ones included.
 func (l *layout) divide(b *bundle, d *workflow.Definition) {

@@ -159,7 +159,7 @@ func (p *pool) call(ctx context.Context, began func(), c host.Call) (host.Reply,
 			// Its thread still runs the handler and nothing can stop a thread
 			// of CPython but the end of its process.
 			p.retire(m, fmt.Errorf("a call of %q ran past its timeout", c.Function))
-		case isExit(err):
+		case isExit(err), errors.Is(err, host.ErrRetired): // its zygote died
 			p.retire(m, err)
 		}
 		if !notStarted(err) || attempt == callAttempts {

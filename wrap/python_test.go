@@ -189,7 +189,7 @@ func TestPythonParallel(t *testing.T) {
 		tasks = append(tasks, fmt.Sprintf("T%d", i))
 		branches = append(branches, fmt.Sprintf(`{"StartAt":"T%d","States":{"T%d":{"Type":"Task","Resource":"pid","End":true}}}`, i, i))
 	}
-	for _, mode := range []plan.Mode{plan.Pool, plan.Fork} {
+	for _, mode := range plan.Modes() {
 		t.Run(string(mode), func(t *testing.T) {
 			var ps []plan.Process
 			ps = append(ps, plan.Process{Mode: mode, CPU: plan.Unpinned, Tasks: tasks[:3]}, plan.Process{Mode: mode, CPU: 0, Tasks: tasks[3:]})
@@ -254,11 +254,18 @@ func TestPythonKill(t *testing.T) {
 		"worker": func() int { return s.stats().Processes[0].PID },
 		"zygote": func() int { return s.stats().Zygote.PID },
 	}
-	next := func(t *testing.T, paths ...string) {
+	next := func(t *testing.T, victim string, paths ...string) {
 		t.Helper()
 		for _, path := range paths {
 			start := time.Now()
-			if a := s.do(t, "POST", path, "7"); a.status != 200 {
+			a := s.do(t, "POST", path, "7")
+			// A zygote takes its workers along, a millisecond or so after it was
+			// killed: one of them may have read the call, and whether its handler
+			// began nobody knows. The one after that finds it dead.
+			if victim == "zygote" && a.status == 500 && strings.Contains(a.body, "ended without a reply") {
+				a = s.do(t, "POST", path, "7")
+			}
+			if a.status != 200 {
 				t.Errorf("the next request: %+v", a)
 			}
 			if d := time.Since(start); d > time.Second {
@@ -276,7 +283,7 @@ func TestPythonKill(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Duration(i%2) * 10 * time.Millisecond)
-				next(t, "/function/echo", "/function/pid")
+				next(t, name, "/function/echo", "/function/pid")
 			}
 		})
 		t.Run(name+" during a request", func(t *testing.T) {
@@ -292,7 +299,7 @@ func TestPythonKill(t *testing.T) {
 			if err := syscall.Kill(pid(), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			next(t, "/function/echo", "/function/pid")
+			next(t, name, "/function/echo", "/function/pid")
 			wg.Wait()
 		})
 	}

@@ -50,8 +50,8 @@ type shelf struct {
 	restarts atomic.Int64 // of children that died while they waited
 
 	mu     sync.Mutex
-	ready  []*waiting  // guarded by mu; the last is taken first, its pages are the warmest
-	demand demand      // guarded by mu
+	ready  []*waiting // guarded by mu; the last is taken first, its pages are the warmest
+	demand demand     // guarded by mu
 	// owed are the times at which children were taken, or died, that have not
 	// been replaced, oldest first; at most as many as may wait. guarded by mu
 	owed   []time.Time
