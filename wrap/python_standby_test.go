@@ -12,23 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/plan"
 )
-
-func init() {
-	// What a process has seen: a fresh one has seen its warmup entry and the call.
-	handlers["seen"] = `
-import os
-SEEN = []
-def warmup():
-    SEEN.append("warmup")
-def handler(event, context):
-    SEEN.append(event)
-    os.environ["SEEN"] = os.environ.get("SEEN", "") + "x"
-    return [SEEN, os.environ["SEEN"], os.getpid(), sorted(os.sched_getaffinity(0))]
-`
-	handlers["slowwarm"] = "import time\ndef warmup():\n    time.sleep(0.15)\ndef handle(req):\n    return req\n"
-}
 
 type seen struct {
 	events []any
@@ -238,7 +224,7 @@ func TestPythonStandbyKill(t *testing.T) {
 // Several pool processes may share a CPU (the paper's Chiron-P), and each is
 // replaced after its uses without a call being lost.
 func TestPythonPoolSharesCPU(t *testing.T) {
-	cpus, err := allowedCPUs()
+	cpus, err := affinity.CPUs()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,19 @@ var handlers = map[string]string{
 	"text":    "def handle(req):\n    return 'no json'\n",
 	"prints":  "import sys\ndef handle(req):\n    print('to stdout')\n    print('to stderr', file=sys.stderr)\n    return req\n",
 	"orphan":  "import subprocess\ndef handle(req):\n    p = subprocess.Popen(['setsid', 'sleep', '1234'])\n    return str(p.pid)\n",
-	"square":  "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
+	// What a process has seen: a fresh one has seen its warmup entry and the call.
+	"seen": `
+import os
+SEEN = []
+def warmup():
+    SEEN.append("warmup")
+def handler(event, context):
+    SEEN.append(event)
+    os.environ["SEEN"] = os.environ.get("SEEN", "") + "x"
+    return [SEEN, os.environ["SEEN"], os.getpid(), sorted(os.sched_getaffinity(0))]
+`,
+	"slowwarm": "import time\ndef warmup():\n    time.sleep(0.15)\ndef handle(req):\n    return req\n",
+	"square":   "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
 }
 
 // writeBundles makes the bundle folder of every wrap of a plan.
