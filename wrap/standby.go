@@ -22,6 +22,10 @@ const (
 	// replacePatience is how long the replacement of a child waits for a moment
 	// without requests: until then it would take CPU time from them.
 	replacePatience = 20 * time.Millisecond
+	// busyShare: while requests never leave it a moment, a standby process makes
+	// children for one part in so many of the time. The others fork: at saturation
+	// that is less work than to warm a child first.
+	busyShare = 4
 	// entryFailures in a row are enough: the warmup entries are not called again.
 	entryFailures = 3
 )
@@ -200,8 +204,16 @@ func (s *shelf) wait(ctx context.Context, until time.Time) bool {
 // make forks a child and warms it, when requests leave room for that. since is
 // when it went missing.
 func (s *shelf) make(ctx context.Context, since time.Time) (*waiting, error) {
-	if !s.lull(ctx, time.Until(since.Add(replacePatience))) {
+	calm := s.lull(ctx, time.Until(since.Add(replacePatience)))
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if begin := time.Now(); !calm {
+		defer func() {
+			s.mu.Lock()
+			s.rest = max(s.rest, (busyShare-1)*time.Since(begin))
+			s.mu.Unlock()
+		}()
 	}
 	select {
 	case s.workshop <- struct{}{}:
@@ -229,7 +241,8 @@ func (s *shelf) make(ctx context.Context, since time.Time) (*waiting, error) {
 	return &waiting{worker: w, since: time.Now(), left: make(chan struct{})}, nil
 }
 
-// lull waits for a moment without requests, but no longer than patience.
+// lull waits for a moment without requests, but no longer than patience, and
+// tells whether it came.
 func (s *shelf) lull(ctx context.Context, patience time.Duration) bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -237,9 +250,10 @@ func (s *shelf) lull(ctx context.Context, patience time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-s.door.lull():
+		return true
 	case <-timer.C:
+		return false
 	}
-	return true
 }
 
 // watch notices when a child dies while it waits.

@@ -4,4 +4,9 @@
 //
 //   - transfer.go: a value from one function to the next by size and way (the
 //     paper's Figure 4)
+//   - firstreply.go: the first reply of a process by mode and heap size
+//   - throughput.go: requests a second by mode and number of connections
+//
+// The last two ask real wraps ("chiron wrap") and fill a Table; each such
+// experiment is a line in All.
 package runtime

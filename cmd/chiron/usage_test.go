@@ -54,6 +54,8 @@ func TestWrongUse(t *testing.T) {
 		{"bench path --rounds -1", "--rounds"},
 		{"bench transfer --rounds -1", "--rounds -1"},
 		{"bench transfer --sizes 0", "--sizes 0"},
+		{"bench runtime nonsense", "there is no experiment \"nonsense\""},
+		{"bench runtime --rounds -1", "--rounds"},
 		{"ps a b", `"b"`},
 		{"down --all x", "exclude each other"},
 		{"logs --tail -1", "--tail -1"},
