@@ -11,7 +11,7 @@ import (
 
 // estimates are the constants, ns.
 type estimates struct {
-	request, dispatch, threadStart, startup, block, exit, ipc, rpc, inv float64
+	request, dispatch, threadStart, startup, standby, block, exit, ipc, rpc, inv float64
 }
 
 // estimate solves the model's equations (package predict) for its constants.
@@ -21,6 +21,7 @@ type estimates struct {
 //	threads, n wide        Request + Dispatch + (n-1)·ThreadStart + r
 //	pool, n wide           Request + Dispatch + (n-1)·IPC + r
 //	fork, n wide           Request + Startup + (n-1)·(Block + IPC) + r
+//	standby                Request + Standby + r
 //	wraps, n wide          Request + Dispatch + RPC + (n-1)·INV + r
 //
 // and on one CPU, what a stage of n forks adds to a computation behind it is
@@ -52,6 +53,7 @@ func estimate(latency func(shape string) float64, run float64) estimates {
 	both := slope(forks)
 	e.block = both - max(0, e.ipc)
 	e.startup = intercept(forks, both) + both - e.request - run
+	e.standby = latency(key(string(plan.Standby), 1)) - e.request - run
 	var added []point
 	for _, n := range exitWidths {
 		added = append(added, point{float64(n), latency(key("end-then-compute", n)) - latency(key("end", n))})
@@ -129,6 +131,7 @@ func (r *Report) constants(best estimates, drawn []estimates) {
 	add("ThreadStart", "", "slope over the threads of a process", &c.ThreadStart, func(e *estimates) float64 { return e.threadStart })
 	add("Startup", "T_Startup", "one forked process, less Request and function", &c.Startup, func(e *estimates) float64 { return e.startup })
 	add("Block", "T_Block", "slope over forked processes, less IPC", &c.Block, func(e *estimates) float64 { return e.block })
+	add("Standby", "", "one standby process, less Request and function", &c.Standby, func(e *estimates) float64 { return e.standby })
 	add("Exit", "", "what forked processes take from what runs behind them on one CPU", &c.Exit, func(e *estimates) float64 { return e.exit })
 	add("IPC", "T_IPC", "slope over pool processes of a wrap", &c.IPC, func(e *estimates) float64 { return e.ipc })
 	add("RPC", "T_RPC", "two wraps' latency less one's, less INV", &c.RPC, func(e *estimates) float64 { return e.rpc })

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
@@ -69,6 +70,8 @@ type shape struct {
 	// oneCPU says that it runs on one CPU, where what happens at the same time
 	// takes its time from something.
 	oneCPU bool
+	// pause between its requests, where they need a longer one than others.
+	pause time.Duration
 }
 
 // taskName of branch b of stage s, both from 0.

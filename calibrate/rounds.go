@@ -88,7 +88,7 @@ func turn(ctx context.Context, r *running, o *observation) error {
 	}
 	var latency, lastStart, tail time.Duration
 	for range timedRequests {
-		time.Sleep(pause)
+		time.Sleep(max(pause, r.pause))
 		answer, err := c.invoke(ctx, false)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/chiron-faas/chiron/plan"
 )
@@ -13,9 +14,14 @@ var (
 	threadWidths    = []int{2, 8}
 	poolWidths      = []int{2, 4}
 	forkWidths      = []int{1, 2, 4}
+	standbyWidths   = []int{1}
 	wrapWidths      = []int{2, 3, 4}
 	exitWidths      = []int{1, 4}
 )
+
+// standbyPause lies between requests to standby processes: the child that one took
+// has been replaced by then (3 to 10 ms), and no other forks.
+const standbyPause = 20 * time.Millisecond
 
 // constantShapes are the shapes that the constants are taken from. Their
 // function sleeps for a millisecond: between two calls the agent and the other
@@ -34,6 +40,11 @@ func constantShapes() []*shape {
 	}
 	for _, n := range forkWidths {
 		all = append(all, each(plan.Fork, repeat(doze, n)...))
+	}
+	for _, n := range standbyWidths {
+		s := each(plan.Standby, repeat(doze, n)...)
+		s.pause = standbyPause
+		all = append(all, s)
 	}
 	for _, n := range wrapWidths {
 		all = append(all, spreadOut(repeat(doze, n)...))

@@ -68,6 +68,10 @@ type Calibration struct {
 	// (Spearman's) of the times of two functions of a request, over requests. 0:
 	// each varies for itself; 1: all do as one.
 	Together float64
+	// Standby is the first call of a child that waited for it, from the agent to
+	// the handler and back, beyond the handler's own time: Dispatch in a standby
+	// process. 0: not measured; such a process is taken for a forked one then.
+	Standby time.Duration
 	// Agent is the CPU time of a wrap's agent for one call of a function, which
 	// others lack where CPUs are scarce. How long it holds the call up is in
 	// Dispatch.
@@ -108,6 +112,9 @@ func (c *Calibration) Check() error {
 	}
 	if c.Agent < 0 || c.Agent > maxConstant {
 		faults = append(faults, fmt.Errorf("agent_ms is %v: it is from 0 to a minute", c.Agent))
+	}
+	if c.Standby < 0 || c.Standby > maxConstant {
+		faults = append(faults, fmt.Errorf("standby_ms is %v: it is from 0 to a minute", c.Standby))
 	}
 	if c.SwitchInterval == 0 {
 		faults = append(faults, errors.New("switch_interval_ms is 0: CPython's is 5"))
@@ -180,6 +187,7 @@ type calibrationJSON struct {
 	Constants  map[string]float64 `json:"constants"`
 	Spread     []float64          `json:"spread"`
 	Together   float64            `json:"together"`
+	Standby    float64            `json:"standby_ms"`
 	Agent      float64            `json:"agent_ms"`
 	Beside     float64            `json:"beside"`
 }
@@ -217,6 +225,9 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 	if c.Together != 0 {
 		fmt.Fprintf(&b, `,"together":%s`, strconv.FormatFloat(c.Together, 'f', -1, 64))
 	}
+	if c.Standby != 0 {
+		fmt.Fprintf(&b, `,"standby_ms":%s`, strconv.FormatFloat(float64(c.Standby)/1e6, 'f', -1, 64))
+	}
 	if c.Agent != 0 {
 		fmt.Fprintf(&b, `,"agent_ms":%s`, strconv.FormatFloat(float64(c.Agent)/1e6, 'f', -1, 64))
 	}
@@ -230,7 +241,7 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler. A constant that is missing or not
 // known is an error: a file of another version is measured anew. One without a
 // spread is taken for one whose constants do not vary; an agent's CPU time that is
-// missing is none.
+// missing is none, and standby processes were not measured where it is not told.
 func (c *Calibration) UnmarshalJSON(data []byte) error {
 	var file calibrationJSON
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -239,10 +250,16 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*c = Calibration{Machine: file.Machine, Created: file.Created, Version: file.Version, Spread: file.Spread, Together: file.Together, Beside: file.Beside}
-	if math.Abs(file.Agent) > float64(maxConstant/time.Millisecond) {
-		return fmt.Errorf("agent_ms: %v ms is over a minute", file.Agent)
+	for _, k := range []struct {
+		key string
+		ms  float64
+		to  *time.Duration
+	}{{"standby_ms", file.Standby, &c.Standby}, {"agent_ms", file.Agent, &c.Agent}} {
+		if math.Abs(k.ms) > float64(maxConstant/time.Millisecond) {
+			return fmt.Errorf("%s: %v ms is over a minute", k.key, k.ms)
+		}
+		*k.to = time.Duration(math.Round(k.ms * 1e6))
 	}
-	c.Agent = time.Duration(math.Round(file.Agent * 1e6))
 	known := c.constants()
 	for _, k := range known {
 		ms, ok := file.Constants[k.key]

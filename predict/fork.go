@@ -16,6 +16,10 @@ import (
 // Difference from the paper: there T_Block and T_Startup are delays. They are the
 // same where every process has a CPU of its own.
 
+// A standby process was forked before the request: its child is up at once and is
+// called (Standby) instead of forked; its end is a forked one's, and its
+// replacement comes when the request has left.
+
 // job is what a thread is there for.
 type job uint8
 
@@ -47,17 +51,21 @@ func (s *simulation) readyZygotes() {
 	}
 }
 
-// fork has the fork processes of the group's wrap forked that have a task below
-// the nodes. A task whose wrap is elsewhere is forked there, when it is called.
+// fork has the fork processes of the group's wrap forked, and takes the children of
+// its standby processes, that have a task below the nodes. A task whose wrap is elsewhere is forked there, when it is called.
 func (s *simulation) fork(i int, nodes []int) {
 	g := &s.groups[i]
 	first := len(s.lists)
 	for p := s.wraps[g.wrap]; p < s.wraps[g.wrap+1]; p++ {
-		if s.processes[p].mode != plan.Fork || !s.serves(p, nodes) {
+		if !s.processes[p].mode.PerRequest() || !s.serves(p, nodes) {
 			continue
 		}
 		in := s.interpret(interpreter{process: p, group: i})
 		s.lists = append(s.lists, in)
+		if s.processes[p].mode == plan.Standby {
+			s.interpreters[in].up, s.interpreters[in].ready = true, s.now
+			continue
+		}
 		z := &s.zygotes[g.wrap]
 		z.queue = append(z.queue, in)
 		if len(z.queue) == 1 {

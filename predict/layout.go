@@ -63,6 +63,9 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 				wrap: w, index: i, mode: spec.Mode, cpu: -1, domain: l.domainOf[firstCPU%l.cpus],
 				interval: int64(p.calibration.SwitchInterval),
 			}
+			if spec.Mode == plan.Standby && p.calibration.Standby == 0 {
+				proc.mode = plan.Fork // nobody has measured what is spared
+			}
 			switch {
 			case spec.CPU >= wrap.CPUs:
 				return fmt.Errorf("predict: process %d of wrap %q is pinned to CPU %d of %d: plan again", i, wrap.Name, spec.CPU, wrap.CPUs)

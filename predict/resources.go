@@ -7,6 +7,9 @@ import (
 	"github.com/chiron-faas/chiron/profile"
 )
 
+// A standby process counts as a forked one: its replacement is one, for the next
+// request. What warming it takes besides is not in it.
+//
 // cpuTime is Prediction.CPU of the plan that was laid out.
 func (p *Predictor) cpuTime() time.Duration {
 	var sum int64
@@ -19,7 +22,7 @@ func (p *Predictor) cpuTime() time.Duration {
 			task, process := &p.tasks[t], p.sim.places[t].process
 			sum += int64(p.calibration.Agent)
 			periods := task.periods
-			if p.sim.processes[process].mode == plan.Fork {
+			if p.sim.processes[process].mode.PerRequest() {
 				call := [2]int{process, task.functionIndex}
 				if !called[call] {
 					periods = task.cold

@@ -25,6 +25,8 @@ func TestPredict(t *testing.T) {
 	busyAgent := free
 	busyAgent.Agent = ms
 	forks := Calibration{Startup: 3 * ms, Block: 2 * ms, Exit: ms, SwitchInterval: 5 * ms}
+	ahead := forks
+	ahead.Standby = 500 * time.Microsecond
 	for _, c := range []struct {
 		name        string
 		graph       any
@@ -54,6 +56,12 @@ func TestPredict(t *testing.T) {
 		{"native beside Python", predicttest.Par{"a", "b"}, "a: native 8, b: cpu 8", "1: pool a b", free, 0, 16},
 		// Equations 3 and 4: (3-1)·4 + 13 + 10 = 31, + (3-1)·1 = 33.
 		{"three forks", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "3: fork a | fork b | fork c", paper, 0, 33},
+		// Children that wait are called, at once; a call of one that was not measured
+		// is a fork.
+		{"a standby process", "a", "a: cpu 10", "1: standby a", ahead, 0, 10.5},
+		{"three standby processes", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "3: standby a | standby b | standby c", ahead, 0, 10.5},
+		{"standby beside fork", predicttest.Par{"a", "b"}, "a: cpu 10, b: cpu 10", "2: standby a | fork b", ahead, 0, 13},
+		{"a standby process that nobody measured", "a", "a: cpu 10", "1: standby a", forks, 0, 13},
 		// Equation 2: wrap 2: 10 + 1·4 + 20 = 34; wrap 3: 10 + 2·4 + 20 = 38.
 		{"three wraps", predicttest.Par{"a", "b", "c"}, "a: cpu 10, b: cpu 10, c: cpu 10", "1: pool a; 1: pool b; 1: pool c", paper, 0, 38},
 		// Wrap 1 gathers two processes, 40 + 1; wrap 2 is done at 4 + 20 + 3.

@@ -3,6 +3,7 @@ package predict
 import (
 	"slices"
 
+	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -193,8 +194,11 @@ func (s *simulation) startTask(n, i int) {
 	}
 	begin := s.now
 	// A pool process and one that has been running get a call; the first call
-	// of a fork is in T_Startup.
-	if x.group < 0 || s.now > x.ready {
+	// of a fork is in T_Startup, that of a child that waited is Standby.
+	switch {
+	case x.group >= 0 && s.processes[x.process].mode == plan.Standby && (x.started == 0 || s.now == x.ready):
+		begin += int64(calibration.Standby)
+	case x.group < 0 || s.now > x.ready:
 		begin += int64(calibration.Dispatch)
 	}
 	s.schedule(in, t, begin)
