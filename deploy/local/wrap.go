@@ -41,6 +41,7 @@ type wrap struct {
 	bundle bundle.Bundle
 	cpus   []int // the machine's, in the plan's order
 	socket string
+	limits limits
 	group  group
 	log    *logFile
 	client *http.Client
@@ -66,10 +67,10 @@ func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, er
 		Name: spec.Name, State: deploy.WrapStarting, Since: time.Now(), CPUs: cpus,
 		Address: "unix://" + w.socket, Functions: b.Functions,
 	}
+	w.limits = limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: k.target.options.Processes}
 	if len(k.target.hierarchies) > 0 {
 		var notes []string
-		l := limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: defaultPids}
-		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), l)
+		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), w.limits)
 		for _, n := range notes {
 			if !slices.Contains(k.status.Notes, n) {
 				k.status.Notes = append(k.status.Notes, n)
@@ -169,6 +170,7 @@ func (w *wrap) start() (*agent, error) {
 	if cpus := distinct(w.cpus); len(cpus) > 0 {
 		args = append(args, "--cpus", joinInts(uniqueInOrder(w.cpus)))
 	}
+	args = append(args, w.group.flags(w.limits)...)
 	if o.BytecodeCache != "" {
 		args = append(args, "--bytecode-cache", o.BytecodeCache)
 	}

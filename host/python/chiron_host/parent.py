@@ -45,6 +45,23 @@ def die_with(parent: int, tie: Optional[DeathSignal]) -> None:
         os._exit(0)
 
 
+def offer_to_oom_killer() -> None:
+    """Let this process, and what it will start, be killed before any other where memory runs out.
+
+    A worker's end is the failure of a request; that of the zygote or the agent
+    would be the wrap's. Raising it needs no privilege (proc(5), oom_score_adj).
+    """
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # /proc is not there, or is read-only
+    try:
+        os.write(fd, b"1000")
+    except OSError:
+        pass
+    os.close(fd)
+
+
 def children() -> List[int]:
     """Return this process's children, zombies included; none where the kernel does not list them."""
     pid = os.getpid()
