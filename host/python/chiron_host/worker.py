@@ -56,6 +56,7 @@ class Worker:
         self._share_over = share_over
         self._lock = _thread.allocate_lock()
         self._lanes: Set[_socket.socket] = set()
+        self._refused: List[_socket.socket] = []
         self._control_socket: Optional[_socket.socket] = None
         self._is_fork = False
 
@@ -64,10 +65,13 @@ class Worker:
         os.register_at_fork(after_in_child=self._forked)
         sockets = [self._adopt(fd) for fd in lanes]
         for sock in sockets[1:]:
-            _thread.start_new_thread(self._serve, (sock,))
+            self._start(sock)
         if control is not None:
             self._control_socket = adopt(control)
-            _thread.start_new_thread(self._control, (self._control_socket,))
+            try:
+                _thread.start_new_thread(self._control, (self._control_socket,))
+            except (RuntimeError, MemoryError):
+                self._control_socket.close()  # which tells the agent that no lane can be added
         self._serve(sockets[0])
         # Other lanes go on, and a process lives only as long as its main thread.
         forever = _thread.allocate_lock()
@@ -79,6 +83,24 @@ class Worker:
         with self._lock:
             self._lanes.add(sock)
         return sock
+
+    def _start(self, sock: _socket.socket) -> None:
+        """Serve a lane by a thread of its own, or refuse its calls where none can be had.
+
+        At a limit of processes or of memory the threads that there are serve on,
+        one call after the other.
+        """
+        try:
+            _thread.start_new_thread(self._serve, (sock,))
+        except (RuntimeError, MemoryError):
+            with self._lock:
+                self._lanes.discard(sock)
+            # Open until a later lane comes: what the agent still writes must not fail.
+            self._refused.append(sock)
+            try:
+                sock.sendall(frames.reply_header(frames.REFUSED, frames.NONE, 0, 0, 0, 0, 0, 0))
+            except OSError:
+                pass
 
     def _forked(self) -> None:
         """In a process that a handler forked: the lanes belong to its parent."""
@@ -105,7 +127,9 @@ class Worker:
             fds += descriptors(ancillary)
             for kind, _ in decoder.feed(data):
                 if kind == frames.ADD_LANE and fds:
-                    _thread.start_new_thread(self._serve, (self._adopt(fds.pop(0)),))
+                    while self._refused:
+                        self._refused.pop().close()
+                    self._start(self._adopt(fds.pop(0)))
 
     def _serve(self, sock: _socket.socket) -> None:
         outputs = shared.Outputs()
