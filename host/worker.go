@@ -63,7 +63,7 @@ type Worker struct {
 	count   int
 	waiting []chan *lane // first come, first served
 	// full is until when no lane is added: the process could start no thread.
-	full time.Time
+	full    time.Time
 	retired bool
 	idle    chan struct{} // closed once retired and no call is waited for
 }

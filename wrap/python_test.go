@@ -34,6 +34,8 @@ var handlers = map[string]string{
 	"text":    "def handle(req):\n    return 'no json'\n",
 	"prints":  "import sys\ndef handle(req):\n    print('to stdout')\n    print('to stderr', file=sys.stderr)\n    return req\n",
 	"orphan":  "import subprocess\ndef handle(req):\n    p = subprocess.Popen(['setsid', 'sleep', '1234'])\n    return str(p.pid)\n",
+	"floods":  "import os\ndef handle(req):\n    while True:\n        os.write(1, b'y' * 4096)\n",
+	"large":   "def handle(req):\n    return 'x' * int(req)\n",
 	"square":  "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
 }
 

@@ -122,7 +122,7 @@ func (g *group) divide(h hierarchy, dir string) (functions string, err error) {
 		g.agent = sub
 	}
 	if h.v2 {
-		if err := delegate(dir, "pids"); err != nil {
+		if err := cgroup.Group(dir).HandDown("pids"); err != nil {
 			return "", err
 		}
 	}

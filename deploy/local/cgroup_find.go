@@ -8,11 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/internal/cgroup"
 )
@@ -89,10 +84,7 @@ func findCgroups(stateDir string) ([]hierarchy, error) {
 
 // prepare makes the folder of all deployments in this process' own group.
 func prepare(m cgroup.Mount, name string, controllers []string) (hierarchy, error) {
-	own := m.Own
-	if m.V2 && filepath.Base(own) == keeperLeaf {
-		own = filepath.Dir(own) // this process has moved, below
-	}
+	own := m.Parent()
 	h := hierarchy{parent: filepath.Join(own, name), v2: m.V2, controllers: m.Controllers, from: m}
 	if err := os.Mkdir(h.parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return h, err
@@ -101,11 +93,7 @@ func prepare(m cgroup.Mount, name string, controllers []string) (hierarchy, erro
 		// A controller has to be handed down twice: to the folder and to the
 		// groups in it.
 		for _, c := range controllers {
-			err := delegate(own, c)
-			if errors.Is(err, syscall.EBUSY) && vacate(own) == nil {
-				err = delegate(own, c)
-			}
-			if err == nil && delegate(h.parent, c) == nil {
+			if m.HandDown(c) == nil && cgroup.Group(h.parent).HandDown(c) == nil {
 				h.controllers = append(h.controllers, c)
 			}
 		}
@@ -125,54 +113,4 @@ func prepare(m cgroup.Mount, name string, controllers []string) (hierarchy, erro
 		}
 	}
 	return h, nil
-}
-
-// delegate hands a controller down to a group's children.
-func delegate(dir, controller string) error {
-	file := filepath.Join(dir, "cgroup.subtree_control")
-	if data, err := os.ReadFile(file); err == nil && slices.Contains(strings.Fields(string(data)), controller) {
-		return nil
-	}
-	return os.WriteFile(file, []byte("+"+controller), 0o644)
-}
-
-// keeperLeaf is the group that this process moves to where its own has to hand
-// controllers down.
-const keeperLeaf = "chiron-keeper"
-
-// vacate moves this process out of its own group of version 2 and into one below
-// it: a group other than the root has processes or hands controllers down, never
-// both (cgroup-v2.rst, "No Internal Process Constraint"). Only where the group
-// was given to its user to do so, and nobody else is in it: a login's shell is
-// not ours to move.
-func vacate(own string) error {
-	if !delegated(own) {
-		return fmt.Errorf("control group %s is not delegated", own)
-	}
-	data, err := os.ReadFile(filepath.Join(own, "cgroup.procs"))
-	if err != nil {
-		return err
-	}
-	if self := strconv.Itoa(os.Getpid()); strings.TrimSpace(string(data)) != self {
-		return fmt.Errorf("control group %s holds processes %s besides this one", own, strings.Join(strings.Fields(string(data)), ", "))
-	}
-	leaf := filepath.Join(own, keeperLeaf)
-	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return cgroup.Group(leaf).Add(os.Getpid())
-}
-
-// delegated reports whether a group was given away: systemd says so in an
-// attribute (since 251; systemd's CGROUP_DELEGATION), and only a group that was
-// given to a user other than root is that user's.
-func delegated(dir string) bool {
-	value := make([]byte, 8)
-	for _, name := range []string{"user.delegate", "trusted.delegate"} {
-		if n, err := unix.Getxattr(dir, name, value); err == nil && string(value[:n]) == "1" {
-			return true
-		}
-	}
-	info, err := os.Stat(dir)
-	return err == nil && os.Getuid() != 0 && ownedByUs(info)
 }

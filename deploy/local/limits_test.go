@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +47,14 @@ def handler(event, context):
                 threading.Thread(target=stop.wait).start()
         finally:
             stop.set()
+    if what == "fill":
+        with open("filling", "wb") as f:
+            while True:
+                f.write(b"x" * 65536)
+                f.flush()
+    if what == "note":
+        with open("note", "wb") as f:
+            f.write(b"x" * 4000000)
     if what == "sleep":
         time.sleep(event["s"])
     return {"pid": os.getpid()}
@@ -54,7 +63,10 @@ def handler(event, context):
 // limited deploys one wrap of one process; what is not permitted here skips.
 func limited(t *testing.T, mode plan.Mode, o Options, memory int64, controllers ...string) deploy.Running {
 	t.Helper()
-	o.Binary, o.Dir, o.Grace = os.Args[0], shortDir(t), 2*time.Second
+	o.Binary, o.Grace = os.Args[0], 2*time.Second
+	if o.Dir == "" {
+		o.Dir = shortDir(t)
+	}
 	target, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -225,5 +237,48 @@ func TestDataLimit(t *testing.T) {
 			}
 			unharmed(t, r, before)
 		})
+	}
+}
+
+// TestDiskFull: a function that fills the disk fails; all else goes on, and a wrap
+// that dies meanwhile is restarted, without what it had written.
+func TestDiskFull(t *testing.T) {
+	dir := shortDir(t)
+	if err := syscall.Mount("chiron-test", dir, "tmpfs", 0, "size=8m,mode=0700"); err != nil {
+		t.Skipf("no file system of a bounded size may be mounted here: %v", err)
+	}
+	t.Cleanup(func() { // after the deployment, which is up later, is down
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	r := limited(t, plan.Fork, Options{Dir: dir}, 0)
+	before := statusOf(t, r)
+	status, body := invoke(t, r, "inc", `{"do": "fill"}`)
+	if status != 500 || !strings.Contains(body, `"States.TaskFailed"`) || !strings.Contains(body, "No space left on device") {
+		t.Errorf("%d %s", status, body)
+	}
+	unharmed(t, r, before)
+	if err := syscall.Kill(before.Wraps[0].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		e, _ := r.Function("inc")
+		status, body, err := targettest.Invoke(t.Context(), e, `{"n": 1}`)
+		if err == nil && status == 200 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a wrap is not restarted while the disk is full: %d %s, %v", status, body, err)
+		}
+	}
+	// What the dead one had written went with it.
+	if status, body := invoke(t, r, "inc", `{"do": "note"}`); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	for _, f := range []string{"inc", "other"} {
+		if status, body := invoke(t, r, f, `{"n": 1}`); status != 200 {
+			t.Errorf("%s afterwards: %d %s", f, status, body)
+		}
 	}
 }

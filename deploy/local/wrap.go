@@ -163,6 +163,9 @@ func (w *wrap) start() (*agent, error) {
 	o := w.keeper.target.options
 	work := workDir(w.keeper.dir, w.name)
 	tmp := filepath.Join(work, "tmp")
+	// What an agent that was killed has left; its processes are gone. Where it
+	// cannot be removed, it only takes room.
+	_ = os.RemoveAll(work)
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("start wrap %s: %w", w.name, err)
 	}
@@ -207,8 +210,13 @@ func (w *wrap) start() (*agent, error) {
 	if err != nil {
 		return a, fmt.Errorf("start wrap %s: %w", w.name, err)
 	}
-	// Recorded before anything can go wrong, so that it can be cleared away.
-	return a, w.keeper.save()
+	// Recorded before anything can go wrong, so that it can be cleared away. A
+	// disk that is full must not keep a wrap from its restart: what is not recorded
+	// is found by its group, or by its working folder.
+	if err := w.keeper.save(); err != nil {
+		w.keeper.target.options.Log.Error("could not write the deployment's state", "deployment", w.keeper.name, "error", err.Error())
+	}
+	return a, nil
 }
 
 // workDir is the working folder of one wrap of the deployment in dir.

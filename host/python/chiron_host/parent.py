@@ -1,5 +1,6 @@
 """Ties processes' lives to each other's, where the interpreter has ctypes."""
 
+import contextlib
 import os
 import signal
 from typing import Callable, List, Optional
@@ -55,10 +56,8 @@ def offer_to_oom_killer() -> None:
         fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         return  # /proc is not there, or is read-only
-    try:
+    with contextlib.suppress(OSError):
         os.write(fd, b"1000")
-    except OSError:
-        pass
     os.close(fd)
 
 

@@ -7,6 +7,7 @@ handlers left behind.
 
 import _socket
 import _thread
+import contextlib
 import os
 import sys
 from time import perf_counter_ns, thread_time_ns
@@ -97,10 +98,8 @@ class Worker:
                 self._lanes.discard(sock)
             # Open until a later lane comes: what the agent still writes must not fail.
             self._refused.append(sock)
-            try:
+            with contextlib.suppress(OSError):
                 sock.sendall(frames.reply_header(frames.REFUSED, frames.NONE, 0, 0, 0, 0, 0, 0))
-            except OSError:
-                pass
 
     def _forked(self) -> None:
         """In a process that a handler forked: the lanes belong to its parent."""

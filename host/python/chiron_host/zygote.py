@@ -160,7 +160,7 @@ class Zygote:
             pid, number = 0, errno.EINVAL
         else:
             if data_limit or self._process_limit:
-                import resource  # noqa: F401 - here, so that no child has to load it
+                import resource  # noqa: F401  (no child has to load it then)
             # A signal for the child must not meet the handlers of this process.
             _signal.pthread_sigmask(BLOCK, SIGNALS)
             try:
