@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -80,11 +81,16 @@ func limited(t *testing.T, mode plan.Mode, o Options, memory int64, controllers 
 		Name: "wrap-1", CPUs: 1, Memory: memory,
 		Processes: []plan.Process{{Mode: mode, CPU: 0, Tasks: []string{"a"}}, {Mode: plan.Pool, CPU: 0, Tasks: []string{"b"}}},
 	}}}
-	bundles, err := bundle.Build(t.Context(), bundle.Options{Project: project(t, greedy), Plan: pl, OutDir: t.TempDir()})
+	return upFor(t, target, built(t, pl, greedy))
+}
+
+func built(t *testing.T, pl *plan.Plan, code string) deploy.Deployment {
+	t.Helper()
+	bundles, err := bundle.Build(t.Context(), bundle.Options{Project: project(t, code), Plan: pl, OutDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return upFor(t, target, deploy.Deployment{Name: "limited", Plan: pl, Bundles: bundles})
+	return deploy.Deployment{Name: "limited", Plan: pl, Bundles: bundles}
 }
 
 // invoke calls function inc, or other.
@@ -170,6 +176,23 @@ func TestOutOfMemory(t *testing.T) {
 			}
 			unharmed(t, r, before)
 		})
+	}
+}
+
+// TestImportOutOfMemory: what takes too much while it is imported cannot start,
+// and is told why.
+func TestImportOutOfMemory(t *testing.T) {
+	target := newTarget(t, shortDir(t), true)
+	if !slices.ContainsFunc(target.hierarchies, func(h hierarchy) bool { return h.has("memory") }) {
+		t.Skip("no control group of memory may be made here: " + target.noGroups)
+	}
+	d := built(t, &plan.Plan{Workflow: "w", Model: "test", Wraps: []plan.Wrap{{
+		Name: "wrap-1", CPUs: 1, Memory: 64 << 20, Processes: []plan.Process{{Mode: plan.Pool, CPU: 0, Tasks: []string{"a", "b"}}},
+	}}}, "\nheld = b'x' * (256 << 20)\n")
+	_, err := target.Up(t.Context(), d)
+	var start *deploy.StartError
+	if !errors.As(err, &start) || !strings.Contains(start.Message, "reached its memory limit of 67.1 MB") {
+		t.Errorf("%v; want a StartError that names the limit", err)
 	}
 }
 

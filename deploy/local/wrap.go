@@ -156,6 +156,9 @@ type agent struct {
 	cmd    *exec.Cmd
 	output *agentOutput
 	exited chan struct{} // closed when it has been waited for
+	// kills is how many of the group's processes had been killed for want of
+	// memory when it began.
+	kills int64
 }
 
 // start runs the agent.
@@ -189,6 +192,7 @@ func (w *wrap) start() (*agent, error) {
 	a.cmd.Stderr = a.output
 	a.cmd.WaitDelay = lastOutput
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	a.kills, _ = w.group.memory.OOMKills() // 0 where it is not told
 	if err := a.cmd.Start(); err != nil {
 		return nil, &deploy.StartError{Wrap: w.name, Message: err.Error()}
 	}
@@ -291,6 +295,10 @@ func (w *wrap) ready(ctx context.Context) bool {
 func (w *wrap) lastWord(a *agent) string {
 	ended := a.cmd.ProcessState
 	if s, ok := ended.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		// Its workers go first; of those it may have said so itself.
+		if n, err := w.group.memory.OOMKills(); err == nil && n > a.kills && s.Signal() == syscall.SIGKILL {
+			return fmt.Sprintf("%s, and processes of the wrap were killed at its memory limit of %.1f MB", ended, float64(w.limits.memory)/1e6)
+		}
 		return ended.String()
 	}
 	if last := a.output.lastError(); last != "" {

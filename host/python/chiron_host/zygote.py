@@ -199,7 +199,9 @@ class Zygote:
             if data_limit or self._process_limit:
                 limit(data_limit, self._process_limit)
             control: Optional[int] = fds.pop(0) if has_control else None
-            Worker(self._functions, self._max_body, self._share_over).run(fds, control)
+            worker = Worker(self._functions, self._max_body, self._share_over)
+            worker.scarce = bool(data_limit)
+            worker.run(fds, control)
         except BaseException as err:
             from chiron_host import failures
 
@@ -251,7 +253,7 @@ class Zygote:
 
 
 def limit(data: int, processes: int) -> None:
-    """Hold this process to ``data`` bytes of private memory, and its user to ``processes`` more than there are."""
+    """Hold this process to ``data`` bytes of private memory, and its user to ``processes`` in all."""
     import resource
 
     if data:
