@@ -81,10 +81,12 @@ type Options struct {
 // Gateway serves routes. It is an http.Handler.
 type Gateway struct {
 	options Options
-	log     *slog.Logger
-	routes  map[string]*route
-	mux     *http.ServeMux
-	metrics *metrics
+	// answerPatience is the constant's, less in tests.
+	answerPatience time.Duration
+	log            *slog.Logger
+	routes         map[string]*route
+	mux            *http.ServeMux
+	metrics        *metrics
 	// draining refuses new requests.
 	draining atomic.Bool
 	buffers  sync.Pool // of *[]byte, for bodies
@@ -125,7 +127,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{options: o, log: o.Log, routes: make(map[string]*route)}
+	g := &Gateway{options: o, answerPatience: answerPatience, log: o.Log, routes: make(map[string]*route)}
 	g.metrics = newMetrics(g)
 	for _, r := range o.Routes {
 		if !isName(r.Name) {
@@ -164,6 +166,9 @@ const (
 	headerPatience = time.Minute
 	idlePatience   = time.Minute
 	maxHeader      = 64 << 10
+	// answerPatience is what a caller has to take each piece of an answer; one
+	// that has stopped reading must not hold a place with the wrap for ever.
+	answerPatience = time.Minute
 )
 
 // Serve answers on l until ctx ends; then it refuses new requests and returns
@@ -173,8 +178,10 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           g,
 		ReadHeaderTimeout: headerPatience,
 		IdleTimeout:       idlePatience,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		// Later than any answer's first piece; exchange sets it anew for each.
+		WriteTimeout:   g.options.Limits.Timeout + bodyPatience + answerPatience,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()

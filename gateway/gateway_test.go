@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -266,6 +268,74 @@ func TestCallerLeaves(t *testing.T) {
 	case <-left:
 	case <-time.After(10 * time.Second):
 		t.Error("the wrap is not told that the caller has left")
+	}
+	wait(t, func() bool { return len(g.routes["f"].places) == 0 })
+}
+
+// TestSlowCallers: one that sends its body byte by byte, or does not read its
+// answer, keeps no other from the wrap.
+func TestSlowCallers(t *testing.T) {
+	const size = 64 << 20 // more than the sockets' buffers hold
+	e := wrapServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if string(body) == "large" {
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			_, _ = w.Write(make([]byte, size))
+			return
+		}
+		_, _ = w.Write(body)
+	})
+	g, err := New(Options{
+		Routes: []Route{{Name: "f", Kind: Workflow, Endpoint: e}},
+		Limits: Limits{Concurrency: 1, Timeout: 20 * time.Second},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.answerPatience = 300 * time.Millisecond
+	server := httptest.NewServer(g)
+	t.Cleanup(func() {
+		server.Close()
+		g.close()
+	})
+	url := server.URL
+	dial := func(request string) net.Conn {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	// The body comes in drops, and is answered when it is there.
+	drops := dial("POST /function/f HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+	for _, drop := range []string{"d", "r", "o", "p"} {
+		if resp, body := do(t, "POST", url+"/function/f", "beside", nil); resp.StatusCode != 200 || body != "beside" {
+			t.Errorf("beside a slow sender: %d %s", resp.StatusCode, body)
+		}
+		if _, err := io.WriteString(drops, drop); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(drops), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "drop" {
+		t.Errorf("the slow sender got %q, %v", body, err)
+	}
+	_ = resp.Body.Close()
+	// Nobody reads the answer: its place is free again after a while.
+	deaf := dial("POST /function/f HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlarge")
+	wait(t, func() bool { return len(g.routes["f"].places) == 1 })
+	if resp, body := do(t, "POST", url+"/function/f", "after", nil); resp.StatusCode != 200 || body != "after" {
+		t.Errorf("after a caller that does not read: %d %s", resp.StatusCode, body)
+	}
+	if n, err := io.Copy(io.Discard, deaf); err == nil && n >= size {
+		t.Errorf("%d bytes of an answer that was given up", n)
 	}
 	wait(t, func() bool { return len(g.routes["f"].places) == 0 })
 }

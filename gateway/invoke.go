@@ -137,10 +137,12 @@ func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http
 	if resp.Length >= 0 {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
+	control := http.NewResponseController(w)
 	w.WriteHeader(resp.Status)
 	for {
 		piece, err := resp.Next()
 		if err == nil {
+			_ = control.SetWriteDeadline(time.Now().Add(g.answerPatience)) // not supported: not a connection
 			_, err = w.Write(piece)
 		}
 		switch {

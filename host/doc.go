@@ -45,7 +45,8 @@
 //
 // Outcomes: 0 the body is the result; 1 the handler raised, 2 its result
 // cannot be sent, 3 the body is not what it takes: the reply's body is
-// {"type","message","traceback"} then. Contents: 0 none, 1 text, 2 JSON,
+// {"type","message","traceback"} then; 4 no thread could be started for the lane,
+// the call was not read and the lane serves none. Contents: 0 none, 1 text, 2 JSON,
 // 3 bytes.
 //
 // A body over Spec.ShareOver is in shared memory where there is any to be had:

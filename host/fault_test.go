@@ -173,6 +173,7 @@ func TestFaults(t *testing.T) {
 			t.Run("leak", func(t *testing.T) { testLeaks(t, z) })
 			t.Run("flood", func(t *testing.T) { testFloods(t, z, &log) })
 			t.Run("odd", func(t *testing.T) { testOddities(t, z) })
+			t.Run("threads", func(t *testing.T) { testFewThreads(t, z) })
 			t.Run("memory", func(t *testing.T) { testMemory(t, z) })
 		})
 	}
@@ -478,4 +479,31 @@ func testMemory(t *testing.T, z *host.Zygote) {
 		t.Errorf("got %v", err)
 	}
 	works(t, w)
+}
+
+// testFewThreads: where no more threads can be had, here because their stacks are
+// over the limit of memory, calls take turns on those that there are.
+func testFewThreads(t *testing.T, z *host.Zygote) {
+	const calls, limit = 60, 256 << 20 // a thread's stack is 8 MiB of it
+	for _, lanes := range []int{1, calls} {
+		w := spawn(t, z, host.WorkerOptions{CPU: host.AnyCPU, Lanes: lanes, MaxLanes: calls, DataLimit: limit})
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() {
+				if _, err := try(w, "sleeps 0.1"); err != nil {
+					t.Errorf("%d lanes at first: %v", lanes, err)
+				}
+			})
+		}
+		wg.Wait()
+		if all, busy := w.Lanes(); all < 2 || all >= calls || busy != 0 {
+			t.Errorf("%d lanes at first, %d now, %d busy: want fewer than %d, none busy", lanes, all, busy, calls)
+		}
+		works(t, w)
+		w.Close()
+		var exit *host.ExitError
+		if err := w.Err(); !errors.As(err, &exit) || exit.Code != 0 || exit.Signal != 0 {
+			t.Errorf("it ended with %v", err)
+		}
+	}
 }

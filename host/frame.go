@@ -59,6 +59,7 @@ const (
 	outcomeRaised    outcome = 1
 	outcomeBadResult outcome = 2
 	outcomeBadInput  outcome = 3
+	outcomeRefused   outcome = 4
 )
 
 // Content says what a reply's body is.
@@ -207,7 +208,7 @@ func parseReply(b []byte, size, maxBody int) (replyHead, error) {
 		limit = maxFailure
 	}
 	switch {
-	case r.outcome > outcomeBadInput:
+	case r.outcome > outcomeRefused:
 		return r, fmt.Errorf("reply with unknown outcome %d", r.outcome)
 	case r.flags != 0 && (r.flags&^(flagShared|flagNew) != 0 || r.flags&flagShared == 0 || r.outcome != outcomeOK || r.body != sharedSize):
 		return r, fmt.Errorf("reply with flags %d, outcome %d and %d bytes for the size of its shared memory", r.flags, r.outcome, r.body)

@@ -106,7 +106,7 @@ func TestBadFrames(t *testing.T) {
 		"short reply":      {replyBytes(func(b []byte) { b[0] = 3 }), "shorter than its parts"},
 		"long reply":       {replyBytes(func(b []byte) { b[2] = 0xff }), "over the limit"},
 		"longest":          {bytes.Repeat([]byte{0xff}, replyHeader), "unknown kind 255"},
-		"outcome":          {replyBytes(func(b []byte) { b[5] = 4 }), "unknown outcome 4"},
+		"outcome":          {replyBytes(func(b []byte) { b[5] = 5 }), "unknown outcome 5"},
 		"content":          {replyBytes(func(b []byte) { b[6] = 4 }), "unknown content 4"},
 		"status":           {replyBytes(func(b []byte) { b[8] = 99 }), "status 99"},
 		"headers":          {replyBytes(func(b []byte) { b[12] = 6 }), "6 bytes of headers"},

@@ -139,13 +139,21 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 	if d, ok := ctx.Deadline(); ok && (c.Deadline.IsZero() || d.Before(c.Deadline)) {
 		c.Deadline = d
 	}
-	l, err := w.acquireBy(ctx, c.Deadline)
-	if err != nil {
-		return Reply{}, named(err, c.Function, true)
-	}
-	head, body, headers, err := l.do(ctx, c, function, meta)
-	if err != nil {
-		return Reply{}, l.failed(ctx, c, err)
+	var l *lane
+	var head replyHead
+	var body, headers []byte
+	for {
+		var err error
+		if l, err = w.acquireBy(ctx, c.Deadline); err != nil {
+			return Reply{}, named(err, c.Function, true)
+		}
+		if head, body, headers, err = l.do(ctx, c, function, meta); err != nil {
+			return Reply{}, l.failed(ctx, c, err)
+		}
+		if head.outcome != outcomeRefused {
+			break
+		}
+		w.refused(l) // and another lane is waited for
 	}
 	memory := l.memory.takeReply()
 	if memory != nil && !c.KeepMemory {
@@ -176,7 +184,7 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 // acquireBy is acquire with Call's deadline.
 func (w *Worker) acquireBy(ctx context.Context, deadline time.Time) (*lane, error) {
 	w.mu.Lock()
-	quick := len(w.free) > 0 || w.count < w.options.MaxLanes
+	quick := len(w.free) > 0 || w.growing()
 	w.mu.Unlock()
 	if quick || deadline.IsZero() {
 		return w.acquire(ctx)

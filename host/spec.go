@@ -6,6 +6,8 @@ import (
 	"math"
 	"path/filepath"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/cgroup"
 )
 
 // DefaultMaxBody is the body limit of a Spec that names none, in bytes.
@@ -36,6 +38,13 @@ type Spec struct {
 	Wrapper []string
 	// CPUs confines all processes to these of the machine's; empty: any.
 	CPUs []int
+	// Group is the folder of a control group that all processes are put into, before
+	// anything of a function is run; empty: they stay in this process' own.
+	Group cgroup.Group
+	// ProcessLimit is RLIMIT_NPROC of workers: the most processes and threads that
+	// their user may have, on the whole machine, for one of them to start another;
+	// the kernel does not ask it of root. 0: none.
+	ProcessLimit int
 	// MaxBody bounds the body of a call and of a reply, in bytes;
 	// 0: DefaultMaxBody.
 	MaxBody int

@@ -62,6 +62,8 @@ type Worker struct {
 	busy    map[*lane]bool // true: its call was given up, the reply is drained
 	count   int
 	waiting []chan *lane // first come, first served
+	// full is until when no lane is added: the process could start no thread.
+	full    time.Time
 	retired bool
 	idle    chan struct{} // closed once retired and no call is waited for
 }
@@ -198,7 +200,7 @@ func (w *Worker) acquire(ctx context.Context) (*lane, error) {
 		w.mu.Unlock()
 		return l, nil
 	}
-	if w.count < w.options.MaxLanes {
+	if w.growing() {
 		w.count++
 		w.mu.Unlock()
 		return w.addLane()
@@ -289,6 +291,23 @@ func (w *Worker) discard(l *lane) {
 	w.count--
 	w.checkIdle()
 	w.mu.Unlock()
+}
+
+// fullPause is how long a worker that could start no thread is not asked for
+// another: at a limit, each try is one in vain.
+const fullPause = time.Second
+
+// refused takes a lane out for which there is no thread.
+func (w *Worker) refused(l *lane) {
+	w.mu.Lock()
+	w.full = time.Now().Add(fullPause)
+	w.mu.Unlock()
+	w.discard(l)
+}
+
+// growing says whether a lane may be added. w.mu is held.
+func (w *Worker) growing() bool {
+	return w.count < w.options.MaxLanes && (w.full.IsZero() || time.Now().After(w.full))
 }
 
 // abandon marks a lane whose caller has gone; its reply is drained.

@@ -54,6 +54,8 @@ type configFrame struct {
 	CPUs      []int            `json:"cpus"`
 	MaxBody   int              `json:"max_body"`
 	ShareOver int              `json:"share_over"`
+	// ProcessLimit is Spec's.
+	ProcessLimit int `json:"process_limit,omitempty"`
 }
 
 type configFunction struct {
@@ -164,7 +166,10 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 		z.release()
 		return fail(err)
 	}
-	if err := z.await(ctx, own); err != nil {
+	if err = z.enterGroup(); err == nil {
+		err = z.await(ctx, own)
+	}
+	if err != nil {
 		z.abort()
 		z.release()
 		var started *StartError
@@ -190,9 +195,24 @@ func closeAll(files *[]*os.File) {
 	*files = nil
 }
 
+// enterGroup puts the process into its control group: it waits for its
+// configuration, and has started nothing by then.
+func (z *Zygote) enterGroup() error {
+	if z.spec.Group == "" {
+		return nil
+	}
+	if err := z.spec.Group.Add(z.process.cmd.Process.Pid); err != nil {
+		return &StartError{Interpreter: z.spec.Interpreter, Err: err}
+	}
+	return nil
+}
+
 // await sends the configuration and reads the report.
 func (z *Zygote) await(ctx context.Context, own map[string]map[string]string) error {
-	config := configFrame{SitePath: z.spec.SitePath, CPUs: z.spec.CPUs, MaxBody: z.spec.maxBody(), ShareOver: z.spec.shareOver()}
+	config := configFrame{
+		SitePath: z.spec.SitePath, CPUs: z.spec.CPUs, MaxBody: z.spec.maxBody(), ShareOver: z.spec.shareOver(),
+		ProcessLimit: z.spec.ProcessLimit,
+	}
 	for _, f := range z.spec.Functions {
 		file := f.File
 		if !filepath.IsAbs(file) {

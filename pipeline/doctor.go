@@ -76,7 +76,9 @@ func Examine(ctx context.Context, o ExamineOptions) *Examination {
 	add(examineCPUs(), examineLoad())
 	add(examinePythons(ctx)...)
 	add(examineTracers(ctx)...)
-	add(examineMemory(), examineCgroups(), examineCache())
+	add(examineMemory())
+	add(examineLimits()...)
+	add(examineCache())
 	if o.Listen != "" {
 		add(examinePort(ctx, o.Listen))
 	}

@@ -31,6 +31,7 @@ type Agent struct {
 	tree      *processTree // nil without Options.Subreaper
 	zygotes   slot[zygote]
 	restarts  atomic.Int64 // of the zygote
+	limits    *limits
 	admission *admission
 	door      *door
 	buffers   sync.Pool // of *bodyBuffer
@@ -92,10 +93,13 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 	if concurrency <= 0 {
 		concurrency = DefaultConcurrency
 	}
+	a.limits = newLimits(o)
+	a.limits.relieve = a.relieve
 	a.admission = newAdmission(concurrency, o.Queue)
 	a.usesContext = b.definition.UsesContext()
 	workshop := make(chan struct{}, min(2, max(1, len(cpus))))
 	for _, p := range a.layout.processes {
+		p.options.DataLimit = o.DataLimit
 		switch p.mode {
 		case plan.Pool:
 			p.pool = &pool{process: p, zygotes: &a.zygotes, log: a.log, longest: a.layout.longest(p), entries: a.layout.functionsOf(p)}
@@ -267,11 +271,12 @@ const lastWords = 250 * time.Millisecond
 
 // startZygote starts the language host, telling the process tree whose child it is.
 func (a *Agent) startZygote(ctx context.Context) (zygote, error) {
-	if a.tree == nil {
-		return a.starter(ctx)
-	}
 	var z zygote
 	var err error
+	if a.tree == nil {
+		z, err = a.starter(ctx)
+		return z, a.limits.explain(err)
+	}
 	a.tree.start(func() int {
 		if z, err = a.starter(ctx); err != nil {
 			return 0
@@ -284,7 +289,7 @@ func (a *Agent) startZygote(ctx context.Context) (zygote, error) {
 			a.tree.ended(z.Pid())
 		})
 	}
-	return z, err
+	return z, a.limits.explain(err)
 }
 
 // ready says whether requests would be worked on without waiting for a process.

@@ -123,20 +123,37 @@ func TestForksInOrder(t *testing.T) {
 	eventually(t, "all children are gone", func() bool { return len(h.alive()) == 0 })
 }
 
+// TestForkFailure: a fork that fails fails its request, and is tried again where
+// there was only no room for it now.
 func TestForkFailure(t *testing.T) {
-	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo}, spawnErr: func(n int) error {
-		if n == 1 {
-			return &host.SpawnError{Errno: syscall.EAGAIN, CPU: host.AnyCPU}
-		}
-		return nil
-	}}
-	b := testBundle(t, sequence("A"), time.Second, 0, plan.Wrap{CPUs: 1, Processes: []plan.Process{fork1("A")}})
-	s := serve(t, Options{}, b, h.start)
-	a := s.do(t, "POST", "/", "x")
-	if a.status != 500 || !strings.Contains(a.body, "States.TaskFailed") || !strings.Contains(a.body, "resource temporarily unavailable") {
-		t.Errorf("status %d, body %s", a.status, a.body)
+	for _, c := range []struct {
+		name  string
+		errno syscall.Errno
+		times int
+		want  string // of the failure; empty: it succeeds
+	}{
+		{"no memory", syscall.ENOMEM, 1, "cannot allocate memory"},
+		{"no room for a moment", syscall.EAGAIN, 2, ""},
+		{"no room", syscall.EAGAIN, 4, "resource temporarily unavailable"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo}, spawnErr: func(n int) error {
+				if n <= c.times {
+					return &host.SpawnError{Errno: c.errno, CPU: host.AnyCPU}
+				}
+				return nil
+			}}
+			b := testBundle(t, sequence("A"), time.Second, 0, plan.Wrap{CPUs: 1, Processes: []plan.Process{fork1("A")}})
+			s := serve(t, Options{}, b, h.start)
+			if c.want != "" {
+				a := s.do(t, "POST", "/", "x")
+				if a.status != 500 || !strings.Contains(a.body, "States.TaskFailed") || !strings.Contains(a.body, c.want) {
+					t.Errorf("status %d, body %s", a.status, a.body)
+				}
+			}
+			s.post(t, "y", "y")
+		})
 	}
-	s.post(t, "y", "y")
 }
 
 func TestTimeoutRetiresTheWorkerOnly(t *testing.T) {

@@ -18,13 +18,17 @@ const maxCause = 4096
 
 // taskFailure turns what a call of a function came to into the workflow's
 // failure. A handler's traceback stays behind: its last line is the cause.
-func taskFailure(f *function, timeout time.Duration, err error) *workflow.Failure {
+func (a *Agent) taskFailure(f *function, timeout time.Duration, err error) *workflow.Failure {
+	err = a.limits.explain(err)
+	var limit *limitError
 	var handler *host.HandlerError
 	var exit *host.ExitError
 	var failure *workflow.Failure
 	switch {
 	case errors.As(err, &failure):
 		return failure
+	case errors.As(err, &limit):
+		return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: clip(limit.Error())}
 	case errors.As(err, &handler): // its traceback is for the log
 		return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: clip(handler.Error())}
 	case errors.As(err, &exit) && exit.Function != "":

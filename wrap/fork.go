@@ -78,7 +78,7 @@ func isDeadPeer(err error) bool {
 
 // callChild runs c on the request's own child of process p; began, if any, is
 // called right before. A child that its zygote took along before it could read
-// the call is forked anew.
+// the call is forked anew, and so is one for which there was no room.
 func (a *Agent) callChild(ctx context.Context, kids *children, p *process, began func(), c host.Call) (host.Reply, error) {
 	for attempt := 1; ; attempt++ {
 		kids.mu.Lock()
@@ -91,8 +91,16 @@ func (a *Agent) callChild(ctx context.Context, kids *children, p *process, began
 			began()
 		}
 		r, err := kid.worker.Call(ctx, c)
-		if err == nil || !isExit(err) || !notStarted(err) || attempt == callAttempts {
+		full := isFull(err)
+		if err == nil || !full && (!isExit(err) || !notStarted(err)) || attempt == callAttempts {
 			return r, err
+		}
+		if full {
+			// Others that end, or are ended for what they started, make room.
+			_ = a.limits.explain(err)
+			if !pause(ctx, firstPause<<(attempt-1)) {
+				return r, err
+			}
 		}
 		kids.mu.Lock()
 		if kids.byProcess[p.index].worker == kid.worker {

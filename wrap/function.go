@@ -55,7 +55,7 @@ func (a *Agent) serveFunction(w http.ResponseWriter, req *http.Request, r *reque
 	}
 	if err != nil {
 		a.logFailure(r, f, err)
-		a.answerFailure(w, r, taskFailure(f, timeout, err))
+		a.answerFailure(w, r, a.taskFailure(f, timeout, err))
 		return
 	}
 	a.answerFunction(w, r, rep)
@@ -99,7 +99,7 @@ func (a *Agent) answerFunction(w http.ResponseWriter, r *request, rep host.Reply
 		status = http.StatusOK
 	}
 	if status < 200 || status > 999 {
-		a.answerFailure(w, r, taskFailure(&function{name: "reply"}, 0, errors.New("its statusCode is "+strconv.Itoa(status)+", which is no HTTP status")))
+		a.answerFailure(w, r, a.taskFailure(&function{name: "reply"}, 0, errors.New("its statusCode is "+strconv.Itoa(status)+", which is no HTTP status")))
 		return
 	}
 	a.answer(w, r, status, contentType, rep.Body)

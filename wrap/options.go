@@ -44,6 +44,18 @@ type Options struct {
 	// BytecodeCache is a folder for compiled Python modules, shared by starts;
 	// empty: nothing is kept.
 	BytecodeCache string
+	// FunctionsGroup is the folder of a control group that the functions' processes
+	// are put into; empty: they stay in the agent's.
+	FunctionsGroup string
+	// MemoryGroup is the folder of the control group that limits the wrap's
+	// memory; empty: the agent's own.
+	MemoryGroup string
+	// DataLimit is RLIMIT_DATA of each process of functions, bytes: what holds a
+	// function where no control group does. 0: none.
+	DataLimit int64
+	// ProcessLimit is how many processes and threads more than it has at the start
+	// the user may have for a function to start another (RLIMIT_NPROC); 0: none.
+	ProcessLimit int
 	// Timeout of a whole request; 0 means none (each call has its function's
 	// timeout in any case). A request's X-Timeout header may shorten it.
 	Timeout time.Duration

@@ -47,6 +47,8 @@ def handler(event, context):
 `,
 	"slowwarm": "import time\ndef warmup():\n    time.sleep(0.15)\ndef handle(req):\n    return req\n",
 	"square":   "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
+	"floods":   "import os\ndef handle(req):\n    while True:\n        os.write(1, b'y' * 4096)\n",
+	"large":    "def handle(req):\n    return 'x' * int(req)\n",
 }
 
 // writeBundles makes the bundle folder of every wrap of a plan.

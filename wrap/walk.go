@@ -87,7 +87,7 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 		if p.pool != nil || ctx.Err() == nil || !isExit(err) {
 			a.logFailure(w.r, pl.function, err)
 		}
-		return host.Reply{}, taskFailure(pl.function, timeout, err)
+		return host.Reply{}, a.taskFailure(pl.function, timeout, err)
 	}
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/cgroup"
 )
 
 // worker is a process of functions: host.Worker, as far as the agent uses it.
@@ -69,7 +70,13 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 		StopGrace:     stopGrace,
 		WorkDir:       o.WorkDir,
 		BytecodeCache: o.BytecodeCache,
+		Group:         cgroup.Group(o.FunctionsGroup),
 		Log:           functionLog(o.Log.With("wrap", b.manifest.Wrap)),
+	}
+	if o.ProcessLimit > 0 {
+		if spec.ProcessLimit, err = processLimit(o.ProcessLimit); err != nil {
+			return nil, fmt.Errorf("wrap %q: %w", b.manifest.Wrap, err)
+		}
 	}
 	site := filepath.Join(b.dir, "site")
 	if _, err := os.Stat(site); err == nil {
@@ -124,6 +131,12 @@ func isExit(err error) bool {
 // isBrokenLane is what adding a lane comes to while the worker dies: the call
 // has not been sent.
 func isBrokenLane(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// isFull reports whether a fork failed for want of room: EAGAIN of fork(2).
+func isFull(err error) bool {
+	var spawn *host.SpawnError
+	return errors.As(err, &spawn) && spawn.Errno == syscall.EAGAIN
+}
 
 // notStarted reports whether the handler is known not to have seen the call:
 // its worker took no new calls, was never forked, or died before it had read it.

@@ -17,6 +17,9 @@ import (
 // wrapFlags are the flags of "chiron wrap".
 type wrapFlags struct {
 	listen, workDir, bytecode string
+	functionsGroup, memGroup  string
+	dataLimit                 int64
+	processLimit              int
 	peers                     []string
 	cpus                      string
 	leash                     bool
@@ -62,6 +65,10 @@ Its log, one JSON object a line with what the functions print, is standard error
 	flags.Int64Var(&f.maxBody, "max-body", wrap.DefaultMaxBody, "largest request body, `bytes`")
 	flags.DurationVar(&f.grace, "grace", wrap.DefaultGracePeriod, "how long requests may take to end after SIGTERM")
 	flags.DurationVar(&f.timeout, "timeout", 0, "most that a request may take; 0: no bound but the functions' own")
+	flags.StringVar(&f.functionsGroup, "functions-group", "", "control group `folder` of the functions' processes")
+	flags.StringVar(&f.memGroup, "memory-group", "", "control group `folder` of the memory limit; default: the own one")
+	flags.Int64Var(&f.dataLimit, "data-limit", 0, "private memory of each process of functions, `bytes`; 0: no bound")
+	flags.IntVar(&f.processLimit, "process-limit", 0, "processes and threads that functions may add; 0: no bound")
 	flags.StringVar(&f.workDir, "workdir", "", "the functions' current `folder`; default: a passing one")
 	flags.StringVar(&f.bytecode, "bytecode-cache", "", "`folder` that keeps compiled modules; default: none is")
 	return cmd
@@ -72,6 +79,7 @@ func (f *wrapFlags) options(dir string) (wrap.Options, error) {
 		Dir: dir, Listen: f.listen, WorkDir: f.workDir, BytecodeCache: f.bytecode,
 		Concurrency: f.concurrency, Queue: f.queue, MaxBody: f.maxBody,
 		GracePeriod: f.grace, Timeout: f.timeout,
+		FunctionsGroup: f.functionsGroup, MemoryGroup: f.memGroup, DataLimit: f.dataLimit, ProcessLimit: f.processLimit,
 		Subreaper: true, // this process is the agent's alone
 	}
 	switch {
@@ -79,6 +87,8 @@ func (f *wrapFlags) options(dir string) (wrap.Options, error) {
 		return o, usagef("--listen is missing: give the address to serve on, such as 127.0.0.1:9001")
 	case f.concurrency < 0:
 		return o, usagef("--concurrency %d: give a positive number, or 0 for the default", f.concurrency)
+	case f.dataLimit < 0 || f.processLimit < 0:
+		return o, usagef("--data-limit %d, --process-limit %d: give positive numbers, or 0 for no bound", f.dataLimit, f.processLimit)
 	case f.maxBody < 0:
 		return o, usagef("--max-body %d: give a positive number of bytes", f.maxBody)
 	}

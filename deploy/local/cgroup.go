@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/cgroup"
 )
 
 // limits of a wrap. Zero fields limit nothing.
@@ -21,9 +23,10 @@ type limits struct {
 	pids   int   // processes and threads
 }
 
-// defaultPids bounds a wrap's processes and threads: far more than a plan asks
-// for, and fewer than a fork bomb needs to take the machine along.
-const defaultPids = 8192
+// DefaultProcesses bounds the processes and threads of a wrap's functions: far
+// more than a plan asks for, and fewer than a fork bomb needs to take the machine
+// along.
+const DefaultProcesses = 8192
 
 // group is one wrap's control group: a folder in each hierarchy that is of use.
 // The zero group is that of a machine without.
@@ -31,6 +34,15 @@ type group struct {
 	// dirs are version 1's folders; unified is version 2's, or empty.
 	dirs    []string
 	unified string
+	// agent is the folder within unified that the agent lives in where unified
+	// hands a controller down and so can have no processes of its own.
+	agent string
+	// functions is the folder, below one of these, that the agent puts the
+	// functions' processes into: what they start is counted there, so that a fork
+	// bomb leaves the agent the threads that it needs. Empty: none.
+	functions cgroup.Group
+	// memory is the folder that limits and accounts for memory, or empty.
+	memory cgroup.Group
 	// enforced says which limits hold.
 	enforced map[string]bool
 }
@@ -50,7 +62,17 @@ func newGroup(hierarchies []hierarchy, name string, l limits) (g group, notes []
 		}
 		useful := h.v2 // it knows and kills its processes
 		for _, c := range h.controllers {
-			set, err := l.apply(h, dir, c)
+			target := dir
+			if c == "pids" && l.pids > 0 {
+				if target, err = g.divide(h, dir); err != nil {
+					failures[c] = err
+					continue
+				}
+			}
+			set, err := l.apply(h, target, c)
+			if c == "memory" && set && err == nil {
+				g.memory = cgroup.Group(dir)
+			}
 			switch {
 			case err != nil:
 				failures[c] = err
@@ -64,7 +86,7 @@ func newGroup(hierarchies []hierarchy, name string, l limits) (g group, notes []
 		case useful:
 			g.dirs = append(g.dirs, dir)
 		default:
-			_ = os.Remove(dir) // empty; if it stays, remove finds it
+			_ = removeGroup(dir) // empty
 		}
 	}
 	missing := func(what string, controller string) {
@@ -80,7 +102,32 @@ func newGroup(hierarchies []hierarchy, name string, l limits) (g group, notes []
 	if l.memory > 0 && !g.enforced["memory"] {
 		missing("memory limits are", "memory")
 	}
+	if l.pids > 0 && !g.enforced["pids"] {
+		missing("the number of processes is", "pids")
+	}
 	return g, notes
+}
+
+// divide makes the functions' group within dir, and the agent's where dir can
+// then have no processes.
+func (g *group) divide(h hierarchy, dir string) (functions string, err error) {
+	functions = filepath.Join(dir, "functions")
+	for _, sub := range []string{functions, filepath.Join(dir, "agent")} {
+		if err := os.Mkdir(sub, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+		if !h.v2 {
+			break
+		}
+		g.agent = sub
+	}
+	if h.v2 {
+		if err := cgroup.Group(dir).HandDown("pids"); err != nil {
+			return "", err
+		}
+	}
+	g.functions = cgroup.Group(functions)
+	return functions, nil
 }
 
 // apply writes one controller's limit; set is false where there is none to set.
@@ -120,12 +167,14 @@ func (l limits) apply(h hierarchy, dir, controller string) (set bool, err error)
 		if h.v2 {
 			// Without swap accounting there is no such file, and no harm.
 			_ = write("memory.swap.max", "0")
+			_ = write("memory.oom.group", "0") // one process' failure is not the wrap's
 			return true, write("memory.max", limit)
 		}
 		if err := write("memory.limit_in_bytes", limit); err != nil {
 			return true, err
 		}
 		_ = write("memory.memsw.limit_in_bytes", limit) // the same as above
+		_ = write("memory.oom_control", "0")            // kill, rather than stop what allocates
 		return true, nil
 	case "pids":
 		if l.pids <= 0 {
@@ -145,6 +194,26 @@ func joinInts(n []int) string {
 	return strings.Join(parts, ",")
 }
 
+// flags tell the agent what it cannot see for itself: its groups, since it is
+// moved into them, and limits that no group keeps, which it then keeps for each
+// process (setrlimit(2)).
+func (g group) flags(l limits) []string {
+	var flags []string
+	if g.functions != "" {
+		flags = append(flags, "--functions-group", string(g.functions))
+	}
+	if g.memory != "" {
+		flags = append(flags, "--memory-group", string(g.memory))
+	}
+	if l.memory > 0 && !g.enforced["memory"] {
+		flags = append(flags, "--data-limit", strconv.FormatInt(l.memory, 10))
+	}
+	if l.pids > 0 && !g.enforced["pids"] {
+		flags = append(flags, "--process-limit", strconv.Itoa(l.pids))
+	}
+	return flags
+}
+
 // exists reports whether there is any group at all.
 func (g group) exists() bool { return g.unified != "" || len(g.dirs) > 0 }
 
@@ -158,11 +227,7 @@ func (g group) addTree(leader int) error {
 	if err != nil {
 		return err
 	}
-	inside := g.processes()
 	for _, pid := range family(all, leader) {
-		if slices.Contains(inside, pid) {
-			continue
-		}
 		if err := g.add(pid); err != nil && !errors.Is(err, syscall.ESRCH) { // ESRCH: it has ended
 			return err
 		}
@@ -170,45 +235,51 @@ func (g group) addTree(leader int) error {
 	return nil
 }
 
-// add moves one process into the group.
+// add moves one process into the group, wherever it is not yet.
 func (g group) add(pid int) error {
-	dirs := g.dirs
-	if g.unified != "" {
-		dirs = append(slices.Clone(dirs), g.unified)
-	}
-	for _, dir := range dirs {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
-			return fmt.Errorf("put process %d into its control group: %w", pid, err)
+	for _, top := range g.tops() {
+		if slices.Contains(processesBelow(top), pid) {
+			continue
+		}
+		if top == g.unified && g.agent != "" {
+			top = g.agent
+		}
+		if err := cgroup.Group(top).Add(pid); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// tops are the group's folders in all hierarchies.
+func (g group) tops() []string {
+	if g.unified == "" {
+		return g.dirs
+	}
+	return append(slices.Clone(g.dirs), g.unified)
+}
+
 // processes lists the group's, dead ones that were not yet waited for included.
 func (g group) processes() []int {
 	var pids []int
-	for _, top := range append(slices.Clone(g.dirs), g.unified) {
-		if top == "" {
-			continue
-		}
-		_ = filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || !d.IsDir() {
-				return nil
-			}
-			data, err := os.ReadFile(filepath.Join(name, "cgroup.procs"))
-			if err != nil {
-				return nil // it is gone, and so are its processes
-			}
-			for _, field := range strings.Fields(string(data)) {
-				if pid, err := strconv.Atoi(field); err == nil && pid > 0 { // 0: of another pid namespace
-					pids = append(pids, pid)
-				}
-			}
-			return nil
-		})
+	for _, top := range g.tops() {
+		pids = append(pids, processesBelow(top)...)
 	}
 	slices.Sort(pids)
 	return slices.Compact(pids)
+}
+
+// processesBelow lists the processes of a folder and of those in it.
+func processesBelow(top string) []int {
+	var pids []int
+	_ = filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		pids = append(pids, cgroup.Group(name).Members()...)
+		return nil
+	})
+	return pids
 }
 
 // kill sends SIGKILL to the whole group where the kernel can do so at once
@@ -221,10 +292,7 @@ func (g group) kill() bool {
 // last process has been waited for.
 func (g group) remove() error {
 	var failures []error
-	for _, top := range append(slices.Clone(g.dirs), g.unified) {
-		if top == "" {
-			continue
-		}
+	for _, top := range g.tops() {
 		failures = append(failures, removeGroup(top))
 		// The folder of all deployments goes with the last of them.
 		_ = os.Remove(filepath.Dir(top))

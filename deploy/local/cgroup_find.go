@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/chiron-faas/chiron/internal/cgroup"
 )
 
 // hierarchy is a tree of control groups in which this process may make groups.
@@ -23,7 +22,7 @@ type hierarchy struct {
 	controllers []string
 	// from is what parent was made in: parent goes with the last deployment, and
 	// the next one needs it again.
-	from mount
+	from cgroup.Mount
 }
 
 // make makes a group, and the folder of all deployments where it has gone.
@@ -38,7 +37,7 @@ func (h hierarchy) make(name string) (dir string, err error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return dir, err
 		}
-		if _, err = h.from.prepare(filepath.Base(h.parent)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err = prepare(h.from, filepath.Base(h.parent), wanted); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return dir, err
 		}
 	}
@@ -50,14 +49,6 @@ func (h hierarchy) has(controller string) bool { return slices.Contains(h.contro
 // wanted are the controllers that a wrap is limited with.
 var wanted = []string{"cpuset", "memory", "pids", "cpu"}
 
-// mount is a mounted hierarchy and this process' own group in it.
-type mount struct {
-	own         string // folder
-	root        bool   // own is the hierarchy's root, as far as can be seen
-	v2          bool
-	controllers []string // version 1 only
-}
-
 // findCgroups prepares every hierarchy that this process may make groups in. A
 // machine may have both versions (systemd's hybrid layout): then version 1 has
 // the controllers, and version 2 serves to know and kill a group's processes.
@@ -67,18 +58,14 @@ type mount struct {
 func findCgroups(stateDir string) ([]hierarchy, error) {
 	sum := sha256.Sum256([]byte(stateDir))
 	folder := fmt.Sprintf("chiron-%d-%x", os.Getuid(), sum[:6])
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := cgroup.Mounts()
 	if err != nil {
-		return nil, fmt.Errorf("find control groups: %w", err)
-	}
-	own, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil, fmt.Errorf("find control groups: %w", err)
+		return nil, err
 	}
 	var found []hierarchy
 	var refused error
-	for _, m := range parseMounts(string(mounts), string(own)) {
-		h, err := m.prepare(folder)
+	for _, m := range mounts {
+		h, err := prepare(m, folder, wanted)
 		if err != nil {
 			refused = errors.Join(refused, err)
 			continue
@@ -96,17 +83,17 @@ func findCgroups(stateDir string) ([]hierarchy, error) {
 }
 
 // prepare makes the folder of all deployments in this process' own group.
-func (m mount) prepare(name string) (hierarchy, error) {
-	h := hierarchy{parent: filepath.Join(m.own, name), v2: m.v2, controllers: m.controllers, from: m}
+func prepare(m cgroup.Mount, name string, controllers []string) (hierarchy, error) {
+	own := m.Parent()
+	h := hierarchy{parent: filepath.Join(own, name), v2: m.V2, controllers: m.Controllers, from: m}
 	if err := os.Mkdir(h.parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return h, err
 	}
-	if m.v2 {
+	if m.V2 {
 		// A controller has to be handed down twice: to the folder and to the
-		// groups in it. A group that has processes of its own, as ours has
-		// unless it is the root, cannot hand any down: then there are none.
-		for _, c := range wanted {
-			if delegate(m.own, c) == nil && delegate(h.parent, c) == nil {
+		// groups in it.
+		for _, c := range controllers {
+			if m.HandDown(c) == nil && cgroup.Group(h.parent).HandDown(c) == nil {
 				h.controllers = append(h.controllers, c)
 			}
 		}
@@ -116,7 +103,7 @@ func (m mount) prepare(name string) (hierarchy, error) {
 		// A new group of version 1 has no CPU and no memory node, and nothing
 		// can run in it before it has.
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			data, err := os.ReadFile(filepath.Join(m.own, file))
+			data, err := os.ReadFile(filepath.Join(own, file))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(h.parent, file), data, 0o644)
 			}
@@ -126,92 +113,4 @@ func (m mount) prepare(name string) (hierarchy, error) {
 		}
 	}
 	return h, nil
-}
-
-// delegate hands a controller down to a group's children.
-func delegate(dir, controller string) error {
-	file := filepath.Join(dir, "cgroup.subtree_control")
-	if data, err := os.ReadFile(file); err == nil && slices.Contains(strings.Fields(string(data)), controller) {
-		return nil
-	}
-	return os.WriteFile(file, []byte("+"+controller), 0o644)
-}
-
-// parseMounts reads /proc/self/mountinfo and /proc/self/cgroup
-// (proc_pid_mountinfo(5), cgroups(7)) and keeps the hierarchies of use here.
-func parseMounts(mountinfo, cgroup string) []mount {
-	own := make(map[string]string) // by list of controllers; "" is version 2
-	for line := range strings.Lines(cgroup) {
-		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(parts) == 3 {
-			own[parts[1]] = parts[2]
-		}
-	}
-	var mounts []mount
-	seen := make(map[string]bool)
-	for line := range strings.Lines(mountinfo) {
-		before, after, ok := strings.Cut(strings.TrimSpace(line), " - ")
-		left, right := strings.Fields(before), strings.Fields(after)
-		if !ok || len(left) < 6 || len(right) < 3 {
-			continue
-		}
-		root, point := unescape(left[3]), unescape(left[4])
-		var m mount
-		var key string
-		switch right[0] {
-		case "cgroup2":
-			m.v2 = true
-		case "cgroup":
-			for _, o := range strings.Split(right[2], ",") {
-				if slices.Contains(wanted, o) {
-					m.controllers = append(m.controllers, o)
-				}
-			}
-			if len(m.controllers) == 0 {
-				continue
-			}
-			for list := range own {
-				if slices.Contains(strings.Split(list, ","), m.controllers[0]) {
-					key = list
-				}
-			}
-		default:
-			continue
-		}
-		where, ok := own[key]
-		if !ok || seen[key] {
-			continue
-		}
-		seen[key] = true
-		// The mount may show only a part of the tree, as in a container.
-		rel := strings.TrimPrefix(where, root)
-		if root == "/" {
-			rel = where
-		} else if !strings.HasPrefix(where, root) || strings.HasPrefix(rel, "..") {
-			rel = ""
-		}
-		m.own = path.Join(point, rel)
-		m.root = m.own == point
-		mounts = append(mounts, m)
-	}
-	return mounts
-}
-
-// unescape decodes the octal escapes of mountinfo (\040 is a space).
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -56,6 +56,14 @@ func runAgent(args []string) int {
 			o.BytecodeCache = args[i+1]
 		case "--cpus":
 			o.CPUs = parseCPUList(args[i+1])
+		case "--functions-group":
+			o.FunctionsGroup = args[i+1]
+		case "--memory-group":
+			o.MemoryGroup = args[i+1]
+		case "--data-limit":
+			o.DataLimit, _ = strconv.ParseInt(args[i+1], 10, 64)
+		case "--process-limit":
+			o.ProcessLimit, _ = strconv.Atoi(args[i+1])
 		case "--peer":
 			name, address, err := agentpkg.ParsePeer(args[i+1])
 			if err != nil {

@@ -34,6 +34,9 @@ type Options struct {
 	// CPUs are the machine's that wraps may have, in the order in which they are
 	// given away; nil: all that this process may run on.
 	CPUs []int
+	// Processes is the most processes and threads that the functions of a wrap may
+	// have; 0: DefaultProcesses.
+	Processes int
 	// NoCgroups runs wraps without control groups even where there are some.
 	NoCgroups bool
 	// Log takes the keeper's events: starts, deaths, restarts. nil discards.
@@ -70,6 +73,9 @@ func New(o Options) (*Target, error) {
 	}
 	if o.StartTimeout <= 0 {
 		o.StartTimeout = time.Minute
+	}
+	if o.Processes <= 0 {
+		o.Processes = DefaultProcesses
 	}
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second

@@ -41,6 +41,7 @@ type wrap struct {
 	bundle bundle.Bundle
 	cpus   []int // the machine's, in the plan's order
 	socket string
+	limits limits
 	group  group
 	log    *logFile
 	client *http.Client
@@ -66,10 +67,10 @@ func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, er
 		Name: spec.Name, State: deploy.WrapStarting, Since: time.Now(), CPUs: cpus,
 		Address: "unix://" + w.socket, Functions: b.Functions,
 	}
+	w.limits = limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: k.target.options.Processes}
 	if len(k.target.hierarchies) > 0 {
 		var notes []string
-		l := limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: defaultPids}
-		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), l)
+		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), w.limits)
 		for _, n := range notes {
 			if !slices.Contains(k.status.Notes, n) {
 				k.status.Notes = append(k.status.Notes, n)
@@ -155,6 +156,9 @@ type agent struct {
 	cmd    *exec.Cmd
 	output *agentOutput
 	exited chan struct{} // closed when it has been waited for
+	// kills is how many of the group's processes had been killed for want of
+	// memory when it began.
+	kills int64
 }
 
 // start runs the agent.
@@ -162,6 +166,9 @@ func (w *wrap) start() (*agent, error) {
 	o := w.keeper.target.options
 	work := workDir(w.keeper.dir, w.name)
 	tmp := filepath.Join(work, "tmp")
+	// What an agent that was killed has left; its processes are gone. Where it
+	// cannot be removed, it only takes room.
+	_ = os.RemoveAll(work)
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("start wrap %s: %w", w.name, err)
 	}
@@ -169,6 +176,7 @@ func (w *wrap) start() (*agent, error) {
 	if cpus := distinct(w.cpus); len(cpus) > 0 {
 		args = append(args, "--cpus", joinInts(uniqueInOrder(w.cpus)))
 	}
+	args = append(args, w.group.flags(w.limits)...)
 	if o.BytecodeCache != "" {
 		args = append(args, "--bytecode-cache", o.BytecodeCache)
 	}
@@ -184,6 +192,7 @@ func (w *wrap) start() (*agent, error) {
 	a.cmd.Stderr = a.output
 	a.cmd.WaitDelay = lastOutput
 	a.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	a.kills, _ = w.group.memory.OOMKills() // 0 where it is not told
 	if err := a.cmd.Start(); err != nil {
 		return nil, &deploy.StartError{Wrap: w.name, Message: err.Error()}
 	}
@@ -205,8 +214,13 @@ func (w *wrap) start() (*agent, error) {
 	if err != nil {
 		return a, fmt.Errorf("start wrap %s: %w", w.name, err)
 	}
-	// Recorded before anything can go wrong, so that it can be cleared away.
-	return a, w.keeper.save()
+	// Recorded before anything can go wrong, so that it can be cleared away. A
+	// disk that is full must not keep a wrap from its restart: what is not recorded
+	// is found by its group, or by its working folder.
+	if err := w.keeper.save(); err != nil {
+		w.keeper.target.options.Log.Error("could not write the deployment's state", "deployment", w.keeper.name, "error", err.Error())
+	}
+	return a, nil
 }
 
 // workDir is the working folder of one wrap of the deployment in dir.
@@ -281,6 +295,10 @@ func (w *wrap) ready(ctx context.Context) bool {
 func (w *wrap) lastWord(a *agent) string {
 	ended := a.cmd.ProcessState
 	if s, ok := ended.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		// Its workers go first; of those it may have said so itself.
+		if n, err := w.group.memory.OOMKills(); err == nil && n > a.kills && s.Signal() == syscall.SIGKILL {
+			return fmt.Sprintf("%s, and processes of the wrap were killed at its memory limit of %.1f MB", ended, float64(w.limits.memory)/1e6)
+		}
 		return ended.String()
 	}
 	if last := a.output.lastError(); last != "" {

@@ -59,6 +59,7 @@ OK = 0
 RAISED = 1  # the handler raised, or called sys.exit
 BAD_RESULT = 2  # it returned what cannot be sent
 BAD_INPUT = 3  # the body is not what this kind of handler takes
+REFUSED = 4  # no thread could be started for the lane: it serves no call
 
 # Content of a reply's body.
 NONE = 0

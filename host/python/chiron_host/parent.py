@@ -1,5 +1,6 @@
 """Ties processes' lives to each other's, where the interpreter has ctypes."""
 
+import contextlib
 import os
 import signal
 from typing import Callable, List, Optional
@@ -43,6 +44,21 @@ def die_with(parent: int, tie: Optional[DeathSignal]) -> None:
     # It may have ended before the tie was made.
     if os.getppid() != parent:
         os._exit(0)
+
+
+def offer_to_oom_killer() -> None:
+    """Let this process, and what it will start, be killed before any other where memory runs out.
+
+    A worker's end is the failure of a request; that of the zygote or the agent
+    would be the wrap's. Raising it needs no privilege (proc(5), oom_score_adj).
+    """
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # /proc is not there, or is read-only
+    with contextlib.suppress(OSError):
+        os.write(fd, b"1000")
+    os.close(fd)
 
 
 def children() -> List[int]:

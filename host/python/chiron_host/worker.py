@@ -7,6 +7,7 @@ handlers left behind.
 
 import _socket
 import _thread
+import contextlib
 import os
 import sys
 from time import perf_counter_ns, thread_time_ns
@@ -22,6 +23,15 @@ BUFFER = 1 << 14
 GATHER = 1 << 16
 # One descriptor may come beside a call.
 ANCILLARY = _socket.CMSG_SPACE(4)
+
+# Where memory is bounded: what a thread must be able to take before it serves
+# (bytes), how long it has to begin (s), and how long after one that could not no
+# other is tried (ns).
+RESERVE = 1 << 18
+START_PATIENCE = 0.5
+FULL_PAUSE = 500_000_000
+# Made while there is memory.
+REFUSAL = frames.reply_header(frames.REFUSED, frames.NONE, 0, 0, 0, 0, 0, 0)
 
 # Exit statuses of a worker that cannot go on, told apart from a handler's own.
 EXIT_INTERNAL = 70
@@ -56,6 +66,10 @@ class Worker:
         self._share_over = share_over
         self._lock = _thread.allocate_lock()
         self._lanes: Set[_socket.socket] = set()
+        self._refused: List[_socket.socket] = []
+        # Private memory is bounded: a thread may fail in ways that it cannot tell.
+        self.scarce = False
+        self._full = 0  # until when no thread is tried, perf_counter_ns
         self._control_socket: Optional[_socket.socket] = None
         self._is_fork = False
         # Served as the function after the last.
@@ -66,10 +80,13 @@ class Worker:
         os.register_at_fork(after_in_child=self._forked)
         sockets = [self._adopt(fd) for fd in lanes]
         for sock in sockets[1:]:
-            _thread.start_new_thread(self._serve, (sock,))
+            self._start(sock)
         if control is not None:
             self._control_socket = adopt(control)
-            _thread.start_new_thread(self._control, (self._control_socket,))
+            try:
+                _thread.start_new_thread(self._control, (self._control_socket,))
+            except (RuntimeError, MemoryError):
+                self._control_socket.close()  # which tells the agent that no lane can be added
         self._serve(sockets[0])
         # Other lanes go on, and a process lives only as long as its main thread.
         forever = _thread.allocate_lock()
@@ -82,11 +99,62 @@ class Worker:
             self._lanes.add(sock)
         return sock
 
+    def _start(self, sock: _socket.socket) -> None:
+        """Serve a lane by a thread of its own, or refuse its calls where none can be had.
+
+        At a limit of processes or of memory the threads that there are serve on,
+        one call after the other.
+        """
+        try:
+            if self.scarce:
+                self._start_scarce(sock)
+            else:
+                _thread.start_new_thread(self._serve, (sock,))
+        except (RuntimeError, MemoryError):
+            with self._lock:
+                self._lanes.discard(sock)
+            # Open until a later lane comes: what the agent still writes must not fail.
+            self._refused.append(sock)
+            with contextlib.suppress(OSError):
+                sock.sendall(REFUSAL)
+
+    def _start_scarce(self, sock: _socket.socket) -> None:
+        """Start a thread and see that it runs.
+
+        Where memory is bounded, one may get its stack (that of another that has
+        ended) and nothing else: it ends before its first line, and nobody is told.
+        """
+        if perf_counter_ns() < self._full:
+            raise RuntimeError("no thread could be started a moment ago")
+        began = _thread.allocate_lock()
+        began.acquire()
+        try:
+            _thread.start_new_thread(self._serve_scarce, (sock, began))
+            if not began.acquire(True, START_PATIENCE):
+                with self._lock:  # it begins under this lock, or not at all
+                    if began.locked():
+                        self._lanes.discard(sock)
+                        raise RuntimeError("the thread did not begin")
+        except (RuntimeError, MemoryError):
+            self._full = perf_counter_ns() + FULL_PAUSE
+            raise
+
+    def _serve_scarce(self, sock: _socket.socket, began: "_thread.LockType") -> None:
+        reserve = bytearray(RESERVE)  # what serving takes can be had
+        with self._lock:
+            if sock not in self._lanes:
+                return  # it was refused: this thread took too long to begin
+            began.release()
+        del reserve
+        self._serve(sock)
+
     def _forked(self) -> None:
         """In a process that a handler forked: the lanes belong to its parent."""
         self._is_fork = True
         streams.attach(None)
         for sock in self._lanes:
+            sock.close()
+        for sock in self._refused:
             sock.close()
         if self._control_socket is not None:
             self._control_socket.close()
@@ -102,12 +170,17 @@ class Worker:
                 )
             except OSError:
                 return
+            except MemoryError:
+                sock.close()  # the agent learns that no lane can be added
+                return
             if not data:
                 return  # no more lanes will come; those at work end by themselves
             fds += descriptors(ancillary)
             for kind, _ in decoder.feed(data):
                 if kind == frames.ADD_LANE and fds:
-                    _thread.start_new_thread(self._serve, (self._adopt(fds.pop(0)),))
+                    while self._refused:
+                        self._refused.pop().close()
+                    self._start(self._adopt(fds.pop(0)))
 
     def _serve(self, sock: _socket.socket) -> None:
         outputs = shared.Outputs()

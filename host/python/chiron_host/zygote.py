@@ -51,6 +51,7 @@ class Zygote:
         self._functions: List[functions.Function] = []
         self._max_body = 0
         self._share_over = 0
+        self._process_limit = 0
         self._tie = parent.death_signal()
         self._cpus = os.sched_getaffinity(0)
         self._wake_read, self._wake_write = os.pipe()
@@ -76,6 +77,7 @@ class Zygote:
         config: Dict[str, Any] = json.loads(payload)
         self._max_body = config["max_body"]
         self._share_over = config["share_over"]
+        self._process_limit = config.get("process_limit") or 0
         if config.get("cpus"):
             os.sched_setaffinity(0, config["cpus"])
             self._cpus = os.sched_getaffinity(0)
@@ -165,6 +167,8 @@ class Zygote:
         if cpu >= 0 and cpu not in self._cpus:
             pid, number = 0, errno.EINVAL
         else:
+            if data_limit or self._process_limit:
+                import resource  # noqa: F401  (no child has to load it then)
             # A signal for the child must not meet the handlers of this process.
             _signal.pthread_sigmask(BLOCK, SIGNALS)
             try:
@@ -199,12 +203,13 @@ class Zygote:
                 os.sched_setaffinity(0, (cpu,))
             if interval:
                 sys.setswitchinterval(interval / 1e6)
-            if data_limit:
-                import resource
-
-                resource.setrlimit(resource.RLIMIT_DATA, (data_limit, data_limit))
+            parent.offer_to_oom_killer()
+            if data_limit or self._process_limit:
+                limit(data_limit, self._process_limit)
             control: Optional[int] = fds.pop(0) if has_control else None
-            Worker(self._functions, self._max_body, self._share_over).run(fds, control)
+            worker = Worker(self._functions, self._max_body, self._share_over)
+            worker.scarce = bool(data_limit)
+            worker.run(fds, control)
         except BaseException as err:
             from chiron_host import failures
 
@@ -253,6 +258,21 @@ class Zygote:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, 0)
         os._exit(status)
+
+
+def limit(data: int, processes: int) -> None:
+    """Hold this process to ``data`` bytes of private memory, and its user to ``processes`` in all."""
+    import resource
+
+    if data:
+        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+    if processes:
+        # It counts all of the user's, on the whole machine, and is asked where
+        # this process or what it started wants one more (getrlimit(2)).
+        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        if hard != resource.RLIM_INFINITY:
+            processes = min(processes, hard)
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
 
 
 def _kill_group(pid: int) -> None:

@@ -1,0 +1,169 @@
+package wrap
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chiron-faas/chiron/plan"
+)
+
+// openFiles counts this process' descriptors: the agent's, for it runs in here.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// clearFailure wants a request that lost its process to say so, or to have been
+// answered: by a process that was forked anew, before its handler had begun.
+func clearFailure(t *testing.T, what string, a answer, err error) {
+	t.Helper()
+	if err != nil || a.status != 200 && (a.status != 500 || !strings.Contains(a.body, "States.TaskFailed") || !strings.Contains(a.body, "process")) {
+		t.Errorf("%s: %v %+v", what, err, a)
+	}
+}
+
+// TestPythonKilledAnywhere: kill -9 of the process of a function before its call,
+// in it, as the reply comes, and while it is being forked. Its request fails at
+// most, the next succeeds, and neither descriptors nor processes are left.
+func TestPythonKilledAnywhere(t *testing.T) {
+	dirs := writeBundles(t, sequence("Echo", "Sleep", "Pid"), nil, plan.Wrap{Processes: []plan.Process{pool1("Echo", "Sleep"), fork1("Pid")}})
+	s := run(t, Options{Dir: dirs[0]})
+	s.do(t, "POST", "/function/pid", "1")
+	s.do(t, "POST", "/function/echo", "1")
+	time.Sleep(300 * time.Millisecond) // what a first request opens is open
+	zygote := s.stats().Zygote.PID
+	files, processes := openFiles(t), len(childrenOf(zygote))
+	worker := func() int { return s.stats().Processes[0].PID }
+	kill := func(pid int) {
+		if pid != 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+		}
+	}
+	fine := func(t *testing.T) {
+		t.Helper()
+		for _, path := range []string{"/function/echo", "/function/pid"} {
+			if a := s.do(t, "POST", path, "7"); a.status != 200 {
+				t.Errorf("the next request of %s: %+v", path, a)
+			}
+		}
+	}
+	for round := range 5 {
+		kill(worker())
+		fine(t) // before
+
+		eventually(t, "a worker", func() bool { return worker() != 0 })
+		var inside sync.WaitGroup
+		inside.Go(func() {
+			a, err := s.try("POST", "/function/sleep", "0.3")
+			clearFailure(t, "during", a, err)
+		})
+		time.Sleep(time.Duration(round) * 50 * time.Millisecond)
+		kill(worker())
+		inside.Wait()
+		fine(t)
+
+		// As the reply comes: the handler ends in the moment of the signal.
+		eventually(t, "a worker", func() bool { return worker() != 0 })
+		pid := worker()
+		inside.Go(func() {
+			a, err := s.try("POST", "/function/sleep", "0.05")
+			clearFailure(t, "as the reply comes", a, err)
+		})
+		time.Sleep(50*time.Millisecond + time.Duration(round)*time.Millisecond)
+		kill(pid)
+		inside.Wait()
+		s.do(t, "POST", "/function/echo", "7")
+		kill(worker()) // after it
+		fine(t)
+		time.Sleep(steady / 2) // or its restarts are spaced
+	}
+	// While it is being forked: each child of the zygote is killed when it is seen.
+	old := map[int]bool{}
+	for _, pid := range childrenOf(zygote) {
+		old[pid] = true
+	}
+	stop := make(chan struct{})
+	var hunter sync.WaitGroup
+	killed := 0
+	hunter.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, pid := range childrenOf(zygote) {
+				if !old[pid] {
+					old[pid] = true
+					kill(pid)
+					killed++
+				}
+			}
+		}
+	})
+	for range 20 {
+		a, err := s.try("POST", "/function/pid", "1")
+		clearFailure(t, "while it is forked", a, err)
+	}
+	close(stop)
+	hunter.Wait()
+	if killed == 0 {
+		t.Error("no child was killed")
+	}
+	fine(t)
+	if now := s.stats().Zygote.PID; now != zygote {
+		t.Errorf("the zygote was %d and is %d", zygote, now)
+	}
+	eventually(t, "no more processes than before", func() bool { return len(childrenOf(zygote)) <= processes })
+	eventually(t, fmt.Sprintf("%d descriptors as before", files), func() bool { return openFiles(t) <= files })
+}
+
+// TestPythonFlood: a function that writes without end, past sys.stdout, holds up
+// no other, and ends with its process.
+func TestPythonFlood(t *testing.T) {
+	dirs := writeBundles(t, sequence("Floods", "Echo"), map[string]time.Duration{"floods": 2 * time.Second},
+		plan.Wrap{Processes: []plan.Process{pool1("Floods"), pool1("Echo")}})
+	s := run(t, Options{Dir: dirs[0], Log: slog.New(slog.DiscardHandler)})
+	var inside sync.WaitGroup
+	inside.Go(func() {
+		if a, err := s.try("POST", "/function/floods", "x"); err != nil || a.status != 504 || !strings.Contains(a.body, "States.Timeout") {
+			t.Errorf("the flood: %v %+v", err, a)
+		}
+	})
+	for range 50 {
+		if a := s.do(t, "POST", "/function/echo", "beside"); a.status != 200 || a.body != "beside" {
+			t.Errorf("beside a flood: %+v", a)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	inside.Wait()
+	if a := s.do(t, "POST", "/function/echo", "after"); a.status != 200 {
+		t.Errorf("after a flood: %+v", a)
+	}
+}
+
+// TestPythonEnormous: 256 MiB in and out are over the limit, and said to be.
+func TestPythonEnormous(t *testing.T) {
+	dirs := writeBundles(t, sequence("Large", "Echo"), nil, alone("Large", "Echo")...)
+	s := run(t, Options{Dir: dirs[0]})
+	const size = 256 << 20
+	if a := s.do(t, "POST", "/function/large", fmt.Sprint(size)); a.status != 500 || !strings.Contains(a.body, "States.TaskFailed") || !strings.Contains(a.body, "over the limit of 16777216") {
+		t.Errorf("a result of 256 MiB: %d %s", a.status, a.body)
+	}
+	if a := s.do(t, "POST", "/function/echo", strings.Repeat("x", size)); a.status != 413 || !strings.Contains(a.body, "over the limit of 16777216 bytes") {
+		t.Errorf("a body of 256 MiB: %d %s", a.status, a.body)
+	}
+	if a := s.do(t, "POST", "/function/echo", "after"); a.status != 200 {
+		t.Errorf("after it: %+v", a)
+	}
+}
