@@ -31,6 +31,8 @@ const (
 	Starting State = "starting"
 	// Up: all wraps are ready.
 	Up State = "up"
+	// Idle: it has no instance now; the next request starts one.
+	Idle State = "idle"
 	// Degraded: it was up, and a wrap is being restarted.
 	Degraded State = "degraded"
 	// Stopping: it is being taken down.
@@ -41,12 +43,16 @@ const (
 
 // WrapStatus is one wrap of a deployment.
 type WrapStatus struct {
-	Name  string    `json:"name"`
-	State WrapState `json:"state"`
+	Name string `json:"name"`
+	// Instance that the wrap belongs to, from 1.
+	Instance int       `json:"instance"`
+	State    WrapState `json:"state"`
 	// PID of the wrap's first process; 0: none on this machine, or none now.
 	PID int `json:"pid,omitempty"`
 	// Restarts since the deployment came up.
 	Restarts int `json:"restarts"`
+	// StartMS is how long its last start took until it was ready, milliseconds.
+	StartMS float64 `json:"start_ms,omitempty"`
 	// Since is when the wrap came into its state.
 	Since time.Time `json:"since"`
 	// CPUs are the machine's CPU ids that the wrap was given, in the plan's

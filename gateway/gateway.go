@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/gateway/hop"
 )
 
@@ -65,6 +66,9 @@ const (
 // Options of New. The zero value is usable but serves nothing.
 type Options struct {
 	Routes []Route
+	// Fleet, where there is one, has the instances that answer: of a route's
+	// Endpoint only the wrap and the path count then.
+	Fleet  *fleet.Fleet
 	Limits Limits
 	// Version and Commit of this program, for /system/info.
 	Version, Commit string
@@ -95,7 +99,7 @@ type Gateway struct {
 // route is a Route at work.
 type route struct {
 	Route
-	client *hop.Client
+	client *hop.Client // nil where there is a fleet
 	// places are taken by requests that are with the wrap.
 	places  chan struct{}
 	waiting atomic.Int64
@@ -136,11 +140,11 @@ func New(o Options) (*Gateway, error) {
 		if g.routes[r.Name] != nil {
 			return nil, fmt.Errorf("gateway: %q is the name of two routes", r.Name)
 		}
-		g.routes[r.Name] = &route{
-			Route: r, places: make(chan struct{}, l.Concurrency),
-			client:  hop.NewClient(hop.Options{Network: r.Endpoint.Network, Address: r.Endpoint.Address, MaxIdle: l.Concurrency}),
-			metrics: g.metrics.route(r.Name),
+		rt := &route{Route: r, places: make(chan struct{}, l.Concurrency), metrics: g.metrics.route(r.Name)}
+		if o.Fleet == nil {
+			rt.client = hop.NewClient(hop.Options{Network: r.Endpoint.Network, Address: r.Endpoint.Address, MaxIdle: l.Concurrency})
 		}
+		g.routes[r.Name] = rt
 	}
 	g.mux = g.newMux()
 	return g, nil
@@ -204,7 +208,9 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 
 func (g *Gateway) close() {
 	for _, r := range g.routes {
-		r.client.Close()
+		if r.client != nil {
+			r.client.Close()
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/gateway/hop"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -123,7 +125,8 @@ type upstream struct {
 
 // exchange sends the invocation to the wrap and passes its answer on.
 func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http.Request, rt *route, up upstream) int {
-	resp, err := rt.client.Do(ctx, up.start.Add(up.timeout), rt.request(req, up))
+	resp, leave, err := g.send(ctx, rt, up, rt.request(req, up))
+	defer leave()
 	if err != nil {
 		return g.refuseUpstream(ctx, w, rt, up, err)
 	}
@@ -152,6 +155,29 @@ func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http
 			g.log.Debug("an answer was not passed on whole", "route", rt.Name, "request_id", up.id, "error", err.Error())
 			return statusCutShort
 		}
+	}
+}
+
+// send sends the invocation to the wrap, or to that of the instance that has the
+// fewest requests. leave must be called in any case, when the answer was read.
+func (g *Gateway) send(ctx context.Context, rt *route, up upstream, r *hop.Request) (resp *hop.Response, leave func(), err error) {
+	deadline := up.start.Add(up.timeout)
+	if g.options.Fleet == nil {
+		resp, err := rt.client.Do(ctx, deadline, r)
+		return resp, func() {}, err
+	}
+	for {
+		place, err := g.options.Fleet.Acquire(ctx, rt.Endpoint.Wrap)
+		if err != nil {
+			return nil, func() {}, err
+		}
+		// Where all have failed, the restart of one is waited for.
+		r.NoWait = !place.Alone && !place.Suspect
+		resp, err := place.Client.Do(ctx, deadline, r)
+		if err == nil || !r.NoWait || !errors.Is(err, hop.ErrNotSent) {
+			return resp, place.Release, err
+		}
+		place.Suspend()
 	}
 }
 
@@ -188,8 +214,13 @@ func (g *Gateway) refuseUpstream(ctx context.Context, w http.ResponseWriter, rt 
 	if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return g.refuseEnded(ctx, w, rt, up.timeout)
 	}
+	var start *fleet.StartError
+	if errors.As(err, &start) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(start.Wait.Seconds()))))
+		return g.refuse(w, http.StatusServiceUnavailable, start.Error())
+	}
 	g.log.Warn("a wrap did not answer", "route", rt.Name, "wrap", rt.Endpoint.Wrap, "request_id", up.id, "error", err.Error())
-	if errors.Is(err, hop.ErrNotSent) {
+	if errors.Is(err, hop.ErrNotSent) || errors.Is(err, fleet.ErrClosed) {
 		w.Header().Set("Retry-After", "1")
 		return g.refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("wrap %q is not there: it is being restarted, or the deployment is going down", rt.Endpoint.Wrap))
 	}

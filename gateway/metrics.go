@@ -18,12 +18,19 @@ type metrics struct {
 	inside   *prometheus.Desc
 	waiting  *prometheus.Desc
 	replicas *prometheus.Desc
-	gateway  *Gateway
+	// instances, and their starts, where there is a fleet.
+	instances *prometheus.Desc
+	starts    *prometheus.CounterVec
+	starting  prometheus.Histogram
+	gateway   *Gateway
 }
 
 // buckets of latency, seconds: from what a trivial function takes to what a
 // caller waits for.
 var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// startBuckets of the start of an instance, seconds.
+var startBuckets = []float64{.025, .05, .1, .15, .2, .3, .5, 1, 2, 5, 10, 30, 60}
 
 func newMetrics(g *Gateway) *metrics {
 	m := &metrics{
@@ -40,7 +47,18 @@ func newMetrics(g *Gateway) *metrics {
 		inside:   prometheus.NewDesc("gateway_function_in_flight", "Invocations that are with the wrap.", []string{"function_name"}, nil),
 		waiting:  prometheus.NewDesc("gateway_function_queued", "Invocations that wait for a place.", []string{"function_name"}, nil),
 		replicas: prometheus.NewDesc("gateway_service_count", "Wraps that answer the function.", []string{"function_name"}, nil),
-		gateway:  g,
+		instances: prometheus.NewDesc("chiron_instances", "Instances of the deployment, by state.", []string{"state"}, nil),
+		starts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chiron_instance_starts_total", Help: "Instances that were started for requests (cold starts), by result.",
+		}, []string{"result"}),
+		starting: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chiron_instance_start_seconds", Help: "Time from the start of an instance until it takes requests.", Buckets: startBuckets,
+		}),
+		gateway: g,
+	}
+	if f := g.options.Fleet; f != nil {
+		m.registry.MustRegister(m.starts, m.starting)
+		f.OnStart(m.observeStart)
 	}
 	m.registry.MustRegister(m.total, m.started, m.seconds, m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -51,15 +69,35 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.inside
 	out <- m.waiting
 	out <- m.replicas
+	if m.gateway.options.Fleet != nil {
+		out <- m.instances
+	}
+}
+
+func (m *metrics) observeStart(took time.Duration, err error) {
+	if err != nil {
+		m.starts.WithLabelValues("failed").Inc()
+		return
+	}
+	m.starts.WithLabelValues("ok").Inc()
+	m.starting.Observe(took.Seconds())
 }
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	replicas := 1
+	if f := m.gateway.options.Fleet; f != nil {
+		c := f.Counts()
+		replicas = c.Ready
+		for state, n := range map[string]int{"ready": c.Ready, "starting": c.Starting, "stopping": c.Stopping} {
+			out <- prometheus.MustNewConstMetric(m.instances, prometheus.GaugeValue, float64(n), state)
+		}
+	}
 	for _, rt := range m.gateway.routes {
 		name := rt.Name + "." + namespace
 		out <- prometheus.MustNewConstMetric(m.inside, prometheus.GaugeValue, float64(len(rt.places)), name)
 		out <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, float64(rt.waiting.Load()), name)
-		out <- prometheus.MustNewConstMetric(m.replicas, prometheus.GaugeValue, 1, name)
+		out <- prometheus.MustNewConstMetric(m.replicas, prometheus.GaugeValue, float64(replicas), name)
 	}
 }
 

@@ -49,8 +49,11 @@ type functionStatus struct {
 const namespace = "chiron"
 
 func (g *Gateway) status(req *http.Request, rt *route) functionStatus {
-	available := 1
-	if g.options.Ready != nil {
+	replicas, available := 1, 1
+	if g.options.Fleet != nil {
+		replicas = g.options.Fleet.Counts().Ready
+		available = replicas
+	} else if g.options.Ready != nil {
 		available = g.options.Ready(req.Context(), rt.Name)
 	}
 	labels := map[string]string{"chiron.kind": string(rt.Kind), "chiron.wrap": rt.Endpoint.Wrap}
@@ -59,7 +62,7 @@ func (g *Gateway) status(req *http.Request, rt *route) functionStatus {
 	}
 	return functionStatus{
 		Name: rt.Name, Image: "chiron/" + string(rt.Kind), Namespace: namespace, InvocationCount: rt.invoked.Load(),
-		Replicas: 1, AvailableReplicas: available, Labels: labels, Annotations: rt.Annotations, CreatedAt: rt.Deployed,
+		Replicas: replicas, AvailableReplicas: available, Labels: labels, Annotations: rt.Annotations, CreatedAt: rt.Deployed,
 	}
 }
 

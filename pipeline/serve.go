@@ -13,6 +13,7 @@ import (
 
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/gateway"
+	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -28,11 +29,26 @@ type ServeOptions struct {
 	// Listener that requests come in on (Listen makes one). Serve closes it in
 	// any case.
 	Listener net.Listener
+	// Scale says how many instances of the plan run; zero: one.
+	Scale Scale
 	// Version of this program, for the gateway's /system/info.
 	Version  string
 	Log      *slog.Logger
 	Progress Progress
 }
+
+// Scale says how many instances of a plan run: each is a set of all its wraps.
+type Scale struct {
+	// Min and Max bound the number. Max 0: as many as Min, at least 1. A Min of 0
+	// needs a Max.
+	Min, Max int
+	// Idle is how long an instance beyond Min is kept that is not needed; 0:
+	// fleet.DefaultIdle.
+	Idle time.Duration
+}
+
+// fixed says that there is one instance at all times.
+func (s Scale) fixed() bool { return s.Max <= 1 && (s.Min == 1 || s.Max == 0) }
 
 // Served is a deployment behind a gateway. Close takes it down.
 type Served struct {
@@ -42,6 +58,7 @@ type Served struct {
 	Routes []string
 
 	running  deploy.Running
+	fleet    *fleet.Fleet // nil: there is one instance at all times
 	endStore func() error
 	end      context.CancelFunc // of the gateway
 	ended    chan struct{}      // closed when it has
@@ -91,8 +108,16 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 	for _, r := range routes {
 		s.Routes = append(s.Routes, r.Name)
 	}
+	var limits gateway.Limits
+	if !o.Scale.fixed() {
+		scalable, ok := s.running.(deploy.Scalable)
+		if !ok {
+			return nil, errors.Join(errors.New("this target runs one instance of a plan, no more and no fewer"), takeDown(s.running), s.endStore())
+		}
+		s.fleet, limits = newFleet(o, scalable)
+	}
 	front, err := gateway.New(gateway.Options{
-		Routes: routes, Version: o.Version, Log: o.Log,
+		Routes: routes, Version: o.Version, Log: o.Log, Fleet: s.fleet, Limits: limits,
 		Ready: func(ctx context.Context, _ string) int {
 			if status, err := s.running.Status(ctx); err != nil || status.State != deploy.Up {
 				return 0
@@ -101,6 +126,7 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 		},
 	})
 	if err != nil {
+		s.endFleet()
 		return nil, errors.Join(err, takeDown(s.running), s.endStore())
 	}
 	// The caller's ctx ends the wait, not the service: requests inside are
@@ -113,6 +139,28 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 		s.err = front.Serve(life, o.Listener)
 	}()
 	return s, nil
+}
+
+// newFleet keeps the instances of a deployment that is up; the gateway's bound is
+// what all of them take together.
+func newFleet(o ServeOptions, running deploy.Scalable) (*fleet.Fleet, gateway.Limits) {
+	inside, most := make(map[string]int), 0
+	for i := range o.Plan.Wraps {
+		w := &o.Plan.Wraps[i]
+		inside[w.Name] = w.MaxInside()
+		most = max(most, w.MaxInside())
+	}
+	f := fleet.New(fleet.Options{
+		First: running.First(), Start: running.Start, Min: o.Scale.Min, Max: o.Scale.Max, Idle: o.Scale.Idle,
+		Limit: func(wrap string) int { return inside[wrap] }, Log: o.Log,
+	})
+	return f, gateway.Limits{Concurrency: max(most*max(o.Scale.Max, o.Scale.Min), gateway.DefaultConcurrency)}
+}
+
+func (s *Served) endFleet() {
+	if s.fleet != nil {
+		s.fleet.Close()
+	}
 }
 
 // routesOf are the workflow and every function that runs. A function of the
@@ -142,5 +190,6 @@ func (s *Served) Wait(ctx context.Context) {
 func (s *Served) Close() error {
 	s.end()
 	<-s.ended
+	s.endFleet()
 	return errors.Join(s.err, takeDown(s.running), s.endStore())
 }

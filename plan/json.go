@@ -42,6 +42,7 @@ type (
 		Name        string        `json:"name"`
 		CPUs        int           `json:"cpus"`
 		MemoryBytes int64         `json:"memoryBytes,omitempty"`
+		Concurrency int           `json:"concurrency,omitempty"`
 		Processes   []processJSON `json:"processes"`
 	}
 	processJSON struct {
@@ -84,7 +85,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		}
 	}
 	for i, w := range p.Wraps {
-		out := wrapJSON{Name: w.Name, CPUs: w.CPUs, MemoryBytes: w.Memory, Processes: make([]processJSON, len(w.Processes))}
+		out := wrapJSON{Name: w.Name, CPUs: w.CPUs, MemoryBytes: w.Memory, Concurrency: w.Concurrency, Processes: make([]processJSON, len(w.Processes))}
 		for k, process := range w.Processes {
 			out.Processes[k] = processJSON{
 				Mode: process.Mode, SwitchInterval: duration(process.SwitchInterval), Ready: process.Ready, Uses: process.Uses,
@@ -117,7 +118,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 		}
 	}
 	for i, w := range file.Wraps {
-		p.Wraps[i] = Wrap{Name: w.Name, CPUs: w.CPUs, Memory: w.MemoryBytes, Processes: make([]Process, len(w.Processes))}
+		p.Wraps[i] = Wrap{Name: w.Name, CPUs: w.CPUs, Memory: w.MemoryBytes, Concurrency: w.Concurrency, Processes: make([]Process, len(w.Processes))}
 		for k, process := range w.Processes {
 			cpu := Unpinned
 			if process.CPU != nil {

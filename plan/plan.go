@@ -28,8 +28,22 @@ type Wrap struct {
 	// CPUs that the wrap is given, at least 1.
 	CPUs int
 	// Memory limit in bytes; 0: none.
-	Memory    int64
-	Processes []Process
+	Memory int64
+	// Concurrency is the most requests that an instance of the wrap works on at
+	// once; the rest wait. 0: DefaultConcurrency.
+	Concurrency int
+	Processes   []Process
+}
+
+// DefaultConcurrency of a wrap.
+const DefaultConcurrency = 32
+
+// MaxInside is the most requests that an instance of the wrap works on at once.
+func (w *Wrap) MaxInside() int {
+	if w.Concurrency > 0 {
+		return w.Concurrency
+	}
+	return DefaultConcurrency
 }
 
 // Process is one process of a wrap: one interpreter, one interpreter lock.

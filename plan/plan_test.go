@@ -469,3 +469,30 @@ func TestManifest(t *testing.T) {
 		t.Error("a missing file is no error")
 	}
 }
+
+// A wrap's concurrency is kept where it has one.
+func TestConcurrency(t *testing.T) {
+	p := sample()
+	if p.Wraps[0].MaxInside() != DefaultConcurrency {
+		t.Errorf("a wrap that says nothing takes %d requests, want %d", p.Wraps[0].MaxInside(), DefaultConcurrency)
+	}
+	p.Wraps[0].Concurrency = 4
+	text, err := p.text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte(`"concurrency": 4`)); n != 1 {
+		t.Errorf("concurrency stands in the file %d times, want once", n)
+	}
+	back, err := Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back.Wraps[0].MaxInside() != 4 || back.Wraps[1].Concurrency != 0 {
+		t.Errorf("read back as %+v", back.Wraps)
+	}
+	p.Wraps[0].Concurrency = -1
+	if _, err := p.text(); err == nil || !strings.Contains(err.Error(), "concurrency of -1") {
+		t.Errorf("a negative concurrency: %v", err)
+	}
+}

@@ -44,6 +44,9 @@ func (p *Plan) shape() error {
 		if w.CPUs < 1 || w.CPUs > maxCPUs {
 			add("wrap %q: %d CPUs: it must have 1 to %d", w.Name, w.CPUs, maxCPUs)
 		}
+		if w.Concurrency < 0 {
+			add("wrap %q: a concurrency of %d: it cannot be negative (0 means the default, %d)", w.Name, w.Concurrency, DefaultConcurrency)
+		}
 		if w.Memory < 0 {
 			add("wrap %q: a memory limit of %d bytes: it cannot be negative (0 means none)", w.Name, w.Memory)
 		}

@@ -28,6 +28,9 @@ func (p *Plan) Tree(width int) string {
 		if w.Memory > 0 {
 			fmt.Fprintf(&b, ", %d MB", (w.Memory+999_999)/1_000_000)
 		}
+		if w.Concurrency > 0 {
+			fmt.Fprintf(&b, ", %s at once", count(w.Concurrency, "request"))
+		}
 		b.WriteByte('\n')
 		for k, process := range w.Processes {
 			branch, rest := "├─ ", "│  "

@@ -91,7 +91,7 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 		concurrency = b.manifest.Concurrency
 	}
 	if concurrency <= 0 {
-		concurrency = DefaultConcurrency
+		concurrency = b.plan.Wraps[b.wrap].MaxInside()
 	}
 	a.limits = newLimits(o)
 	a.limits.relieve = a.relieve

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/chiron-faas/chiron/plan"
 )
 
 // Options say what the agent runs and how. The zero value of every field but
@@ -81,8 +83,7 @@ const (
 	DefaultGracePeriod = 10 * time.Second
 	// DefaultMaxBody is 16 MiB: a body is held in memory, once for each request.
 	DefaultMaxBody = 16 << 20
-	// DefaultConcurrency was chosen by BenchmarkConcurrency; see RATIONALE.md.
-	DefaultConcurrency = 32
+	DefaultConcurrency = plan.DefaultConcurrency
 	DefaultQueue       = 1024
 )
 

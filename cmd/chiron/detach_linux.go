@@ -21,12 +21,15 @@ const detachedReadyFD = 3
 
 // detach starts "chiron up" of a project whose plan is made, in a session of its
 // own, and returns when it serves. Until then it goes if this process does.
-func (a *app) detach(ctx context.Context, project *workflow.Project, address string) (err error) {
+func (a *app) detach(ctx context.Context, project *workflow.Project, address string, flags ...string) (err error) {
 	self, err := a.self()
 	if err != nil {
 		return err
 	}
 	name := filepath.Join(pipeline.FilesOf(project).Dir, "up.log")
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
 	log, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("detach: %w", err)
@@ -38,6 +41,7 @@ func (a *app) detach(ctx context.Context, project *workflow.Project, address str
 	}
 	defer func() { _ = ready.Close() }()
 	args := []string{"up", project.Dir, "--listen", address, "--output", string(a.output), "--ready-fd", fmt.Sprint(detachedReadyFD)}
+	args = append(args, flags...)
 	if a.verbose {
 		args = append(args, "--verbose")
 	}

@@ -54,16 +54,21 @@ func textStatus(all []deploy.Status, now time.Time) func(io.Writer, style) {
 			{title: "STATE"},
 			{title: "PID", right: true},
 			{title: "FOR", right: true},
+			{title: "START", right: true},
 			{title: "RESTARTS", right: true},
 			{title: "MEMORY", right: true},
 			{title: "ADDRESS, LAST ERROR", flex: true},
 		}
 		var rows [][]string
 		for _, d := range all {
-			rows = append(rows, []string{d.Name, "", string(d.State), pid(d.Keeper), since(now, d.Started), "", "", d.Gateway})
+			rows = append(rows, []string{d.Name, "", string(d.State), pid(d.Keeper), since(now, d.Started), "", "", "", d.Gateway})
 			for _, x := range d.Wraps {
+				name := x.Name
+				if x.Instance > 1 { // as its logs name it
+					name += "." + strconv.Itoa(x.Instance)
+				}
 				rows = append(rows, []string{
-					"", x.Name, string(x.State), pid(x.PID), since(now, x.Since), strconv.Itoa(x.Restarts), memory(x.Memory), x.LastError,
+					"", name, string(x.State), pid(x.PID), since(now, x.Since), startTime(x.StartMS), strconv.Itoa(x.Restarts), memory(x.Memory), x.LastError,
 				})
 			}
 		}
@@ -74,6 +79,14 @@ func textStatus(all []deploy.Status, now time.Time) func(io.Writer, style) {
 			}
 		}
 	}
+}
+
+// startTime is how long a wrap took to be ready.
+func startTime(ms float64) string {
+	if ms == 0 {
+		return "·"
+	}
+	return strconv.FormatFloat(ms, 'f', 0, 64) + "ms"
 }
 
 func pid(n int) string {

@@ -6,9 +6,12 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/pipeline"
 )
 
@@ -25,13 +28,20 @@ func newUp(a *app) *cobra.Command {
 	var listen string
 	var detach bool
 	var readyFD int
+	var instances string
+	var idle time.Duration
 	cmd := &cobra.Command{
 		Use:   "up DIR",
 		Short: "Deploy on this machine and keep serving",
 		Long: `Deploys the project on this machine, by DIR/plan.json where that is a plan of the
 workflow, else by one that is made first, and serves it until Ctrl-C or "chiron
-down". Flags that ask for another plan make one anew.`,
-		Example: "  chiron up examples/finra-5\n  chiron up examples/finra-5 --listen 127.0.0.1:9000 --detach",
+down". Flags that ask for another plan make one anew.
+
+With --instances 0..4 requests decide how many instances of the whole plan run:
+one more is started when all are at their limit ("concurrency" of the wraps in
+plan.json), one that is not needed is stopped, and the first request after a
+pause waits for the cold start.`,
+		Example: "  chiron up examples/finra-5\n  chiron up examples/finra-5 --listen 127.0.0.1:9000 --detach\n  chiron up examples/finra-5 --instances 0..4 --idle 30s",
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			prepare, err := f.prepare(a, cmd)
@@ -39,6 +49,10 @@ down". Flags that ask for another plan make one anew.`,
 				return err
 			}
 			if err := checkListen(listen); err != nil {
+				return err
+			}
+			scale, err := parseScale(instances, idle)
+			if err != nil {
 				return err
 			}
 			project, err := loadProject(args[0])
@@ -63,14 +77,14 @@ down". Flags that ask for another plan make one anew.`,
 				if err := listener.Close(); err != nil { // the process that stays listens itself
 					return err
 				}
-				return a.detach(cmd.Context(), project, address)
+				return a.detach(cmd.Context(), project, address, "--instances", instances, "--idle", idle.String())
 			}
 			target, err := a.target()
 			if err != nil {
 				return errors.Join(err, listener.Close())
 			}
 			served, err := pipeline.Serve(cmd.Context(), pipeline.ServeOptions{
-				Project: project, Plan: planned, Name: project.Name, Version: readVersion().Version, Target: target, Listener: listener, Log: a.log(), Progress: shown.note,
+				Project: project, Plan: planned, Name: project.Name, Version: readVersion().Version, Target: target, Listener: listener, Scale: scale, Log: a.log(), Progress: shown.note,
 			})
 			shown.end()
 			if err != nil {
@@ -93,6 +107,8 @@ down". Flags that ask for another plan make one anew.`,
 	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&listen, "listen", defaultListen, "`address` to serve on")
+	flags.StringVar(&instances, "instances", "1", "how many instances of the plan may run: `MIN..MAX`")
+	flags.DurationVar(&idle, "idle", fleet.DefaultIdle, "how long an instance that is not needed stays")
 	flags.BoolVar(&detach, "detach", false, "return when it serves, and let it go on in the background")
 	flags.IntVar(&readyFD, "ready-fd", 0, "file descriptor to write a line to when it serves")
 	_ = flags.MarkHidden("ready-fd")
@@ -109,6 +125,28 @@ func checkListen(s string) error {
 		return usagef("--listen %q: the port is a number from 0 to 65535", s)
 	}
 	return nil
+}
+
+// maxInstances of one deployment on one machine.
+const maxInstances = 1000
+
+// parseScale reads the values of --instances ("2", "0..4") and --idle.
+func parseScale(instances string, idle time.Duration) (pipeline.Scale, error) {
+	from, to, isRange := strings.Cut(instances, "..")
+	if !isRange {
+		to = from
+	}
+	least, err1 := strconv.Atoi(from)
+	most, err2 := strconv.Atoi(to)
+	switch {
+	case err1 != nil || err2 != nil || least < 0 || most > maxInstances:
+		return pipeline.Scale{}, usagef("--instances %q: write a number, or MIN..MAX such as 0..4; at most %d", instances, maxInstances)
+	case most < 1 || most < least:
+		return pipeline.Scale{}, usagef("--instances %q: MAX must be at least 1, and not below MIN", instances)
+	case idle <= 0:
+		return pipeline.Scale{}, usagef("--idle %v: give a positive duration such as 30s", idle)
+	}
+	return pipeline.Scale{Min: least, Max: most, Idle: idle}, nil
 }
 
 // asksForPlan says whether a flag asks for a plan other than the one there is.

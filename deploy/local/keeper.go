@@ -13,6 +13,7 @@ import (
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/plan"
 )
 
 // keeper keeps one deployment running. It implements deploy.Running.
@@ -21,7 +22,11 @@ type keeper struct {
 	name   string
 	dir    string
 	lock   *lock
-	wraps  []*wrap
+	plan   *plan.Plan
+	// bundles in the order of the plan's wraps.
+	bundles []bundle.Bundle
+	machine []int // the CPUs that wraps may have
+	first   *instance
 	// leash is the end of the pipe whose closing ends all agents; leashed is the
 	// end that they read.
 	leash, leashed *os.File
@@ -29,21 +34,24 @@ type keeper struct {
 
 	life context.Context // of the wraps
 	end  context.CancelFunc
-	// owned are the goroutines that keep wraps and answer the control socket.
+	// owned is the goroutine that answers the control socket.
 	owned sync.WaitGroup
 	// downOnce runs down; what it came to is in downErr once done is closed.
 	downOnce sync.Once
 	downErr  error
 	done     chan struct{}
 
-	mu      sync.Mutex
-	status  deploy.Status // without its wraps; guarded by mu
-	writing sync.Mutex    // of state.json
+	mu        sync.Mutex
+	status    deploy.Status // without its wraps; guarded by mu
+	instances []*instance   // guarded by mu
+	closing   bool          // no instance may be added any more; guarded by mu
+	writing   sync.Mutex    // of state.json
 }
 
 func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock) (*keeper, error) {
 	dir := t.dir(d.Name)
-	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, done: make(chan struct{})}
+	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, plan: d.Plan, bundles: bundles, done: make(chan struct{})}
+	k.life, k.end = context.WithCancel(context.Background())
 	k.status = deploy.Status{
 		Name: d.Name, Target: "local", Workflow: d.Plan.Workflow, PlanID: d.Plan.Digest(), State: deploy.Starting,
 		Gateway: d.Gateway, Keeper: os.Getpid(), Started: time.Now(),
@@ -51,36 +59,24 @@ func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock)
 	if t.noGroups != "" {
 		k.status.Notes = append(k.status.Notes, "no control groups ("+t.noGroups+"): CPUs and memory are not enforced")
 	}
-	machine := t.options.CPUs
-	if len(machine) == 0 {
+	k.machine = t.options.CPUs
+	if len(k.machine) == 0 {
 		var err error
-		if machine, err = machineCPUs(); err != nil {
+		if k.machine, err = machineCPUs(); err != nil {
 			return nil, err
 		}
 	}
-	var asked []int
-	for i := range d.Plan.Wraps {
-		asked = append(asked, d.Plan.Wraps[i].CPUs)
+	if total := d.Plan.CPUs(); total > len(k.machine) {
+		k.status.Notes = append(k.status.Notes, fmt.Sprintf("the plan asks for %d CPUs and this machine has %d: they are shared", total, len(k.machine)))
 	}
-	load := t.loadOfOthers(d.Name)
-	if total := d.Plan.CPUs(); total > len(machine) {
-		k.status.Notes = append(k.status.Notes, fmt.Sprintf("the plan asks for %d CPUs and this machine has %d: they are shared", total, len(machine)))
-	}
-	given := assignCPUs(machine, load, asked)
 	for _, sub := range []string{dir, filepath.Join(dir, "logs"), filepath.Join(dir, "work")} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {
 			return nil, fmt.Errorf("deploy %q: %w", d.Name, err)
 		}
 	}
-	for i, b := range bundles {
-		w, err := newWrap(k, &d.Plan.Wraps[i], b, given[i])
-		if err != nil {
-			for _, made := range k.wraps {
-				err = errors.Join(err, made.remove())
-			}
-			return nil, errors.Join(err, os.RemoveAll(dir))
-		}
-		k.wraps = append(k.wraps, w)
+	var err error
+	if k.first, err = k.newInstance(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return k, nil
 }
@@ -111,7 +107,6 @@ func (t *Target) loadOfOthers(name string) map[int]int {
 
 // start brings every wrap up, or leaves nothing.
 func (k *keeper) start(ctx context.Context) error {
-	k.life, k.end = context.WithCancel(context.Background())
 	err := k.begin(ctx)
 	if err == nil {
 		k.setState(deploy.Up)
@@ -133,29 +128,15 @@ func (k *keeper) begin(ctx context.Context) error {
 	if err := k.save(); err != nil {
 		return err
 	}
-	started := make(chan error, len(k.wraps))
-	for _, w := range k.wraps {
-		k.owned.Go(func() { w.keep(k.life, started) })
-	}
-	for range k.wraps {
-		select {
-		case err := <-started:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("deploy %q: %w", k.name, context.Cause(ctx))
-		}
-	}
-	return k.save()
+	return k.first.begin(ctx)
 }
 
 // Workflow implements deploy.Running.
-func (k *keeper) Workflow() deploy.Endpoint { return k.wraps[0].endpoint("/") }
+func (k *keeper) Workflow() deploy.Endpoint { return k.first.wraps[0].endpoint("/") }
 
 // Function implements deploy.Running.
 func (k *keeper) Function(name string) (deploy.Endpoint, bool) {
-	for _, w := range k.wraps {
+	for _, w := range k.first.wraps {
 		if slices.Contains(w.bundle.Functions, name) {
 			return w.endpoint("/function/" + name), true
 		}
@@ -175,19 +156,26 @@ func (k *keeper) Status(context.Context) (deploy.Status, error) {
 	if err != nil {
 		return s, err
 	}
-	for _, w := range k.wraps {
-		ws := w.snapshot()
-		if ws.PID > 0 {
-			members := w.members(all)
-			ws.Processes = len(members)
-			for _, pid := range members {
-				ws.Memory += memoryOf(pid)
+	instances := k.snapshot()
+	if s.State == deploy.Up && len(instances) == 0 {
+		s.State = deploy.Idle
+	}
+	for _, i := range instances {
+		for _, w := range i.wraps {
+			ws := w.snapshot()
+			if ws.PID > 0 {
+				members := w.members(all)
+				ws.Processes = len(members)
+				for _, pid := range members {
+					ws.Memory += memoryOf(pid)
+				}
 			}
+			// One that starts or stops beside those that serve is no harm.
+			if s.State == deploy.Up && ws.State == deploy.WrapRestarting {
+				s.State = deploy.Degraded
+			}
+			s.Wraps = append(s.Wraps, ws)
 		}
-		if s.State == deploy.Up && ws.State != deploy.WrapReady {
-			s.State = deploy.Degraded
-		}
-		s.Wraps = append(s.Wraps, ws)
 	}
 	return s, nil
 }
@@ -208,10 +196,12 @@ func (k *keeper) save() error {
 	k.mu.Lock()
 	s := state{Boot: bootID(), Status: k.status}
 	k.mu.Unlock()
-	for _, w := range k.wraps {
-		s.Status.Wraps = append(s.Status.Wraps, w.snapshot())
-		if id, ok := w.identity(); ok {
-			s.Agents = append(s.Agents, agentState{Wrap: w.name, Agent: id})
+	for _, i := range k.snapshot() {
+		for _, w := range i.wraps {
+			s.Status.Wraps = append(s.Status.Wraps, w.snapshot())
+			if id, ok := w.identity(); ok {
+				s.Agents = append(s.Agents, agentState{Wrap: w.label, Agent: id})
+			}
 		}
 	}
 	return s.write(k.dir)
@@ -230,19 +220,22 @@ func (k *keeper) Down(ctx context.Context) error {
 
 func (k *keeper) takeDown() {
 	k.setState(deploy.Stopping)
-	k.end() // every keep ends its wrap within the grace period
+	k.mu.Lock()
+	k.closing = true
+	k.mu.Unlock()
+	k.end() // every instance ends its wraps within the grace period
 	if k.control != nil {
 		_ = k.control.Close()
 	}
 	k.owned.Wait()
 	var failures []error
+	for _, i := range k.snapshot() {
+		failures = append(failures, i.Stop(context.Background()))
+	}
 	for _, f := range []*os.File{k.leash, k.leashed} {
 		if f != nil {
 			failures = append(failures, f.Close())
 		}
-	}
-	for _, w := range k.wraps {
-		failures = append(failures, w.left, w.remove())
 	}
 	failures = append(failures, os.RemoveAll(k.dir), k.lock.release())
 	if err := errors.Join(failures...); err != nil {

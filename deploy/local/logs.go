@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -31,26 +30,18 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return notFound(name)
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "logs", "*.log"))
-	if err != nil {
-		return fmt.Errorf("logs of %q: %w", name, err)
-	}
-	readers := make([]*logReader, 0, len(paths))
+	var readers []*logReader
 	defer func() {
 		for _, r := range readers {
 			r.close()
 		}
 	}()
 	var past []deploy.LogLine
-	for _, path := range paths {
-		if wrap := strings.TrimSuffix(filepath.Base(path), ".log"); len(o.Wraps) > 0 && !slices.Contains(o.Wraps, wrap) {
-			continue
-		}
-		older := &logReader{path: path + ".1"}
+	readers = newLogs(dir, o, readers)
+	for _, r := range readers {
+		older := &logReader{path: r.path + ".1"}
 		past = append(past, older.read(o)...)
 		older.close()
-		r := &logReader{path: path}
-		readers = append(readers, r)
 		past = append(past, r.read(o)...)
 	}
 	slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
@@ -75,6 +66,7 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 		// files that may have been removed since.
 		over := !t.held(name)
 		var lines []deploy.LogLine
+		readers = newLogs(dir, o, readers) // of instances that came up since
 		for _, r := range readers {
 			lines = append(lines, r.read(o)...)
 		}
@@ -89,6 +81,19 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 		}
 	}
 	return nil
+}
+
+// newLogs adds a reader for every log that the options ask for and that has none.
+func newLogs(dir string, o deploy.LogOptions, readers []*logReader) []*logReader {
+	paths, _ := filepath.Glob(filepath.Join(dir, "logs", "*.log")) // fails only for a bad pattern
+	for _, path := range paths {
+		wrap, _, _ := strings.Cut(filepath.Base(path), ".") // of whichever instance
+		known := slices.ContainsFunc(readers, func(r *logReader) bool { return r.path == path })
+		if !known && (len(o.Wraps) == 0 || slices.Contains(o.Wraps, wrap)) {
+			readers = append(readers, &logReader{path: path})
+		}
+	}
+	return readers
 }
 
 // logReader reads a log as it grows, and its successor when it is moved aside.

@@ -36,8 +36,11 @@ const (
 
 // wrap keeps one wrap of a deployment.
 type wrap struct {
-	keeper *keeper
-	name   string
+	keeper   *keeper
+	instance *instance
+	name     string
+	// label is wrapLabel's: unique in the deployment.
+	label  string
 	bundle bundle.Bundle
 	cpus   []int // the machine's, in the plan's order
 	socket string
@@ -54,23 +57,25 @@ type wrap struct {
 	left error
 }
 
-func newWrap(k *keeper, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, error) {
-	w := &wrap{keeper: k, name: spec.Name, bundle: b, cpus: cpus, socket: filepath.Join(k.dir, spec.Name+".sock")}
+// newWrap prepares a wrap of an instance; the caller holds the keeper's mu.
+func newWrap(i *instance, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, error) {
+	k, label := i.keeper, wrapLabel(spec.Name, i.number)
+	w := &wrap{keeper: k, instance: i, name: spec.Name, label: label, bundle: b, cpus: cpus, socket: filepath.Join(k.dir, label+".sock")}
 	if n := len(w.socket); n > maxSocketPath {
 		return nil, fmt.Errorf("deploy %q: the socket %s has %d bytes and may have %d: choose a shorter state folder", k.name, w.socket, n, maxSocketPath)
 	}
 	var err error
-	if w.log, err = openLog(filepath.Join(k.dir, "logs", spec.Name+".log"), k.target.options.Lines, spec.Name); err != nil {
+	if w.log, err = openLog(filepath.Join(k.dir, "logs", label+".log"), k.target.options.Lines, label); err != nil {
 		return nil, err
 	}
 	w.status = deploy.WrapStatus{
-		Name: spec.Name, State: deploy.WrapStarting, Since: time.Now(), CPUs: cpus,
+		Name: spec.Name, Instance: i.number, State: deploy.WrapStarting, Since: time.Now(), CPUs: cpus,
 		Address: "unix://" + w.socket, Functions: b.Functions,
 	}
 	w.limits = limits{cpus: distinct(cpus), quota: len(distinct(cpus)), memory: spec.Memory, pids: k.target.options.Processes}
 	if len(k.target.hierarchies) > 0 {
 		var notes []string
-		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, spec.Name), w.limits)
+		w.group, notes = newGroup(k.target.hierarchies, groupName(k.name, label), w.limits)
 		for _, n := range notes {
 			if !slices.Contains(k.status.Notes, n) {
 				k.status.Notes = append(k.status.Notes, n)
@@ -111,6 +116,9 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 		if err == nil {
 			err = w.await(ctx, p)
 		}
+		if err == nil {
+			w.well(time.Since(begun))
+		}
 		if first {
 			started <- err
 			if err != nil {
@@ -120,7 +128,6 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 			first = false
 		}
 		if err == nil {
-			w.set(deploy.WrapReady, "")
 			select {
 			case <-ctx.Done():
 			case <-p.exited:
@@ -135,7 +142,7 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 		if time.Since(begun) > wellAfter {
 			pause = 0
 		}
-		w.keeper.target.options.Log.Warn("a wrap died and is started again", "deployment", w.keeper.name, "wrap", w.name,
+		w.keeper.target.options.Log.Warn("a wrap died and is started again", "deployment", w.keeper.name, "wrap", w.label,
 			"error", err.Error(), "lived", time.Since(begun).Round(time.Millisecond).String(), "pause", pause.String())
 		w.mu.Lock()
 		w.status.Restarts++
@@ -151,6 +158,14 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 	}
 }
 
+// well notes that the wrap is ready, and how long that took.
+func (w *wrap) well(took time.Duration) {
+	w.mu.Lock()
+	w.status.StartMS = float64(took.Microseconds()) / 1e3
+	w.mu.Unlock()
+	w.set(deploy.WrapReady, "")
+}
+
 // agent is one run of "chiron wrap".
 type agent struct {
 	cmd    *exec.Cmd
@@ -164,7 +179,7 @@ type agent struct {
 // start runs the agent.
 func (w *wrap) start() (*agent, error) {
 	o := w.keeper.target.options
-	work := workDir(w.keeper.dir, w.name)
+	work := workDir(w.keeper.dir, w.label)
 	tmp := filepath.Join(work, "tmp")
 	// What an agent that was killed has left; its processes are gone. Where it
 	// cannot be removed, it only takes room.
@@ -180,7 +195,7 @@ func (w *wrap) start() (*agent, error) {
 	if o.BytecodeCache != "" {
 		args = append(args, "--bytecode-cache", o.BytecodeCache)
 	}
-	for _, peer := range w.keeper.wraps {
+	for _, peer := range w.instance.wraps {
 		if peer != w {
 			args = append(args, "--peer", peer.name+"=unix://"+peer.socket)
 		}
@@ -317,8 +332,8 @@ func (w *wrap) stop(a *agent) {
 		case <-a.exited:
 		case <-time.After(w.keeper.target.options.Grace + time.Second):
 		}
-		if w.left = clearTree(w.group, w.agent, workDir(w.keeper.dir, w.name)); w.left != nil {
-			w.keeper.target.options.Log.Error("a wrap's processes remain", "deployment", w.keeper.name, "wrap", w.name, "error", w.left.Error())
+		if w.left = clearTree(w.group, w.agent, workDir(w.keeper.dir, w.label)); w.left != nil {
+			w.keeper.target.options.Log.Error("a wrap's processes remain", "deployment", w.keeper.name, "wrap", w.label, "error", w.left.Error())
 		}
 		<-a.exited
 	}

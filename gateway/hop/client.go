@@ -93,7 +93,7 @@ func (c *Client) Close() {
 // request can have been seen.
 func (c *Client) Do(ctx context.Context, deadline time.Time, r *Request) (*Response, error) {
 	for {
-		cn, err := c.conn(ctx, deadline)
+		cn, err := c.conn(ctx, deadline, r.NoWait)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (c *Client) Do(ctx context.Context, deadline time.Time, r *Request) (*Respo
 }
 
 // conn returns an idle connection or makes one.
-func (c *Client) conn(ctx context.Context, deadline time.Time) (*conn, error) {
+func (c *Client) conn(ctx context.Context, deadline time.Time, noWait bool) (*conn, error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -127,12 +127,12 @@ func (c *Client) conn(ctx context.Context, deadline time.Time) (*conn, error) {
 		cn.close()
 	}
 	c.mu.Unlock()
-	return c.connect(ctx, deadline)
+	return c.connect(ctx, deadline, noWait)
 }
 
 // connect dials until it succeeds, or the backend has been down for longer than
-// a restart takes.
-func (c *Client) connect(ctx context.Context, deadline time.Time) (*conn, error) {
+// a restart takes, or is down at all where noWait is set.
+func (c *Client) connect(ctx context.Context, deadline time.Time, noWait bool) (*conn, error) {
 	dialCtx := ctx
 	if !deadline.IsZero() {
 		var cancel context.CancelFunc
@@ -155,7 +155,7 @@ func (c *Client) connect(ctx context.Context, deadline time.Time) (*conn, error)
 		}
 		// A full backlog is a busy backend, not a dead one.
 		busy := errors.Is(err, syscall.EAGAIN)
-		if !busy && !c.restarting() {
+		if !busy && (!c.restarting() || noWait) {
 			return nil, fmt.Errorf("%w: connect to %s: %w", ErrNotSent, c.Address(), err)
 		}
 		timer := time.NewTimer(pause)

@@ -25,6 +25,9 @@ type Request struct {
 	Extra []Field
 	// Body is the whole body.
 	Body []byte
+	// NoWait fails with ErrNotSent at once where the backend is down, rather
+	// than wait for its restart: there is another to turn to.
+	NoWait bool
 }
 
 // errBadField guards against request splitting: net/http has checked what it
