@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"plan/pgp/plot":    {"plan/pgp"},
 	"wrap":             {"workflow", "plan", "host"},
 	"bundle":           {"workflow", "plan", "host"},
-	"deploy":           {"plan", "bundle", "deploy"},
+	"deploy":           {"plan", "host", "bundle", "deploy"},
 	"gateway":          {"workflow", "plan", "deploy", "gateway"},
 	"calibrate":        {"workflow", "profile", "plan", "host", "predict", "bundle", "deploy"},
 	"examples":         {},

@@ -20,6 +20,10 @@ type Deployment struct {
 	// Gateway is the address at which the deployment will be served
 	// ("http://127.0.0.1:8080"), for Status to tell others; may be empty.
 	Gateway string
+	// Warm asks for instances that start fast, at the price of a process that
+	// waits for it: where the target can, an interpreter that has started and
+	// imported nothing of the functions.
+	Warm bool
 }
 
 // Endpoint is where a wrap takes requests, in plain HTTP/1.1.

@@ -174,11 +174,20 @@ func (g *Gateway) send(ctx context.Context, rt *route, up upstream, r *hop.Reque
 		// Where all have failed, the restart of one is waited for.
 		r.NoWait = !place.Alone && !place.Suspect
 		resp, err := place.Client.Do(ctx, deadline, r)
-		if err == nil || !r.NoWait || !errors.Is(err, hop.ErrNotSent) {
+		switch {
+		case err == nil || !isBroken(err):
 			return resp, place.Release, err
+		case !r.NoWait || !errors.Is(err, hop.ErrNotSent):
+			return resp, place.Suspend, err
 		}
 		place.Suspend()
 	}
+}
+
+// isBroken says that it was the wrap that failed, and not the caller who left or
+// whose time was over.
+func isBroken(err error) bool {
+	return errors.Is(err, hop.ErrNotSent) || errors.Is(err, hop.ErrBroken) || errors.Is(err, hop.ErrProtocol)
 }
 
 // request is the wrap's form of the caller's request.

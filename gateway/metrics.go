@@ -44,9 +44,9 @@ func newMetrics(g *Gateway) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gateway_functions_seconds", Help: "Time from an invocation's arrival to its answer.", Buckets: buckets,
 		}, []string{"function_name", "code"}),
-		inside:   prometheus.NewDesc("gateway_function_in_flight", "Invocations that are with the wrap.", []string{"function_name"}, nil),
-		waiting:  prometheus.NewDesc("gateway_function_queued", "Invocations that wait for a place.", []string{"function_name"}, nil),
-		replicas: prometheus.NewDesc("gateway_service_count", "Wraps that answer the function.", []string{"function_name"}, nil),
+		inside:    prometheus.NewDesc("gateway_function_in_flight", "Invocations that are with the wrap.", []string{"function_name"}, nil),
+		waiting:   prometheus.NewDesc("gateway_function_queued", "Invocations that wait for a place.", []string{"function_name"}, nil),
+		replicas:  prometheus.NewDesc("gateway_service_count", "Wraps that answer the function.", []string{"function_name"}, nil),
 		instances: prometheus.NewDesc("chiron_instances", "Instances of the deployment, by state.", []string{"state"}, nil),
 		starts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "chiron_instance_starts_total", Help: "Instances that were started for requests (cold starts), by result.",

@@ -72,6 +72,13 @@
 //	EXITED  kind=20: worker u32 · pid i32 · wait status i32
 //	ADD_LANE kind=24, agent → worker, empty; beside it one lane
 //
+// On a connection to a template (template.go):
+//
+//	FORK    kind=32, agent → template, once: JSON of folder, environment, control groups; beside it,
+//	        SCM_RIGHTS: control socket, stdout, stderr of the zygote
+//	FORKED  kind=33: pid i32 (0: no) · errno i32
+//	ENDED   kind=34: pid i32 · wait status i32; the connection's close kills the zygote
+//
 // A CALL may be written before its worker exists: it waits in the socket, so
 // a forked process starts with its work in hand.
 //

@@ -18,6 +18,9 @@ const (
 	kindSpawned = 19
 	kindExited  = 20
 	kindAddLane = 24
+	kindFork    = 32
+	kindForked  = 33
+	kindEnded   = 34
 )
 
 // Sizes of the frames' fixed parts, the length field included.

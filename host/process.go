@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// process is the zygote as a child of this process.
+// process is the zygote: a child of this process, or of a template.
 type process struct {
-	cmd *exec.Cmd
-	// done is closed when it has been reaped; err then holds Wait's.
+	pid int
+	// done is closed when it has ended; err then says how, nil: with status 0.
 	done chan struct{}
 	err  error
 }
@@ -26,12 +26,15 @@ type process struct {
 // itself, starts the child there and stays until it has reaped it.
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &process{done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
 		started <- err
 		if err == nil {
 			p.err = cmd.Wait()
@@ -44,14 +47,16 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// kill ends the process and everything in its group. Safe while it has not
-// been reaped, and harmless after: a group's number stays taken while it has
-// members.
+// kill ends the process and everything in its group, which it leads. Safe while
+// it has not been reaped, and harmless after: a group's number stays taken while
+// it has members.
 func (p *process) kill() {
 	select {
 	case <-p.done:
 	default:
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		if syscall.Kill(-p.pid, syscall.SIGKILL) != nil {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL) // it does not lead its group yet
+		}
 	}
 }
 

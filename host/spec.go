@@ -34,6 +34,10 @@ type Spec struct {
 	// BytecodeCache is a folder for compiled modules, shared by starts;
 	// empty: none are written.
 	BytecodeCache string
+	// Template is a warm interpreter that the zygote is forked of; zero: a new
+	// one is started, as it is where the template cannot fork. It must be of the
+	// same Interpreter and Program.
+	Template TemplateRef
 	// Wrapper is put before the interpreter's command line ("strace", "-f", …).
 	Wrapper []string
 	// CPUs confines all processes to these of the machine's; empty: any.

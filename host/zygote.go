@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type Zygote struct {
 	workDir string
 	ownDir  bool // remove workDir at Close
 	process *process
+	forked  bool
 	control *net.UnixConn
 	output  []*os.File // read ends of the pipes behind fd 1 and 2
 	clock   clock
@@ -160,7 +162,7 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 		}
 		z.wg.Go(func() { z.readOutput(r, stream, &tail) })
 	}
-	z.process, err = startProcess(cmd)
+	z.process, err = z.begin(ctx, cmd, given)
 	closeAll(&given)
 	if err != nil {
 		z.release()
@@ -188,6 +190,27 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// begin forks the zygote of a template where there is one, and starts an
+// interpreter where not, or where that fails: a template makes a start faster, and
+// is no condition of it.
+func (z *Zygote) begin(ctx context.Context, cmd *exec.Cmd, given []*os.File) (*process, error) {
+	if t := z.spec.Template; t.Socket != "" && forkable(z.spec.Functions) {
+		p, err := t.fork(ctx, cmd, z.spec.BytecodeCache, given)
+		if err == nil {
+			z.forked = true
+			return p, nil
+		}
+		if z.spec.Log != nil {
+			z.spec.Log(LogLine{Stream: "stderr", Text: fmt.Sprintf("warning: no fork of the warm interpreter, so a new one is started: %v", err)})
+		}
+	}
+	return startProcess(cmd)
+}
+
+// Forked says that the zygote is a fork of Spec.Template, and not an interpreter
+// that was started for it.
+func (z *Zygote) Forked() bool { return z.forked }
+
 func closeAll(files *[]*os.File) {
 	for _, f := range *files {
 		_ = f.Close()
@@ -201,7 +224,7 @@ func (z *Zygote) enterGroup() error {
 	if z.spec.Group == "" {
 		return nil
 	}
-	if err := z.spec.Group.Add(z.process.cmd.Process.Pid); err != nil {
+	if err := z.spec.Group.Add(z.process.pid); err != nil {
 		return &StartError{Interpreter: z.spec.Interpreter, Err: err}
 	}
 	return nil
@@ -296,7 +319,7 @@ func (z *Zygote) Pid() int {
 	if z.ready.Pid != 0 {
 		return z.ready.Pid
 	}
-	return z.process.cmd.Process.Pid
+	return z.process.pid
 }
 
 // Version of the interpreter: "3.11.7".
@@ -333,7 +356,7 @@ func (z *Zygote) Close() {
 		case <-z.process.done:
 		case <-time.After(z.spec.stopGrace()):
 		}
-		_ = syscall.Kill(-z.process.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-z.process.pid, syscall.SIGKILL)
 		<-z.process.done
 		<-z.done
 		z.release()

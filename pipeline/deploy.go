@@ -19,7 +19,9 @@ type DeployOptions struct {
 	// Target that runs the wraps.
 	Target deploy.Target
 	// Gateway is the URL that the deployment will be served at; may be empty.
-	Gateway  string
+	Gateway string
+	// Warm as deploy.Deployment's.
+	Warm     bool
 	Progress Progress
 }
 
@@ -35,7 +37,7 @@ func Deploy(ctx context.Context, o DeployOptions) (deploy.Running, error) {
 		return nil, err
 	}
 	o.Progress.tell(Note{Step: "deploy", Text: "starting the wraps", Done: 0, Total: len(bundles), Passing: true})
-	return o.Target.Up(ctx, deploy.Deployment{Name: o.Name, Plan: o.Plan, Bundles: bundles, Gateway: o.Gateway})
+	return o.Target.Up(ctx, deploy.Deployment{Name: o.Name, Plan: o.Plan, Bundles: bundles, Gateway: o.Gateway, Warm: o.Warm})
 }
 
 // downTime bounds how long taking down may take: the target's own grace and some.

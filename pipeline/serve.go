@@ -99,7 +99,7 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 		return nil, err
 	}
 	s.running, err = Deploy(ctx, DeployOptions{
-		Project: o.Project, Plan: o.Plan, Name: o.Name, Target: o.Target, Gateway: s.URL, Progress: o.Progress,
+		Project: o.Project, Plan: o.Plan, Name: o.Name, Target: o.Target, Gateway: s.URL, Warm: !o.Scale.fixed(), Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.endStore())

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -58,6 +59,11 @@ type Options struct {
 	// ProcessLimit is how many processes and threads more than it has at the start
 	// the user may have for a function to start another (RLIMIT_NPROC); 0: none.
 	ProcessLimit int
+	// Interpreter is the path of the bundle's; empty: it is looked for.
+	Interpreter string
+	// Template is a warm interpreter, of the same path, that the language host is
+	// forked of; zero: a new one is started.
+	Template host.TemplateRef
 	// Timeout of a whole request; 0 means none (each call has its function's
 	// timeout in any case). A request's X-Timeout header may shorten it.
 	Timeout time.Duration
@@ -82,7 +88,7 @@ type Options struct {
 const (
 	DefaultGracePeriod = 10 * time.Second
 	// DefaultMaxBody is 16 MiB: a body is held in memory, once for each request.
-	DefaultMaxBody = 16 << 20
+	DefaultMaxBody     = 16 << 20
 	DefaultConcurrency = plan.DefaultConcurrency
 	DefaultQueue       = 1024
 )

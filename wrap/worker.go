@@ -57,14 +57,19 @@ func (z hostZygote) Spawn(ctx context.Context, o host.WorkerOptions) (worker, er
 // hostStarter finds the interpreter and returns what starts a zygote with all
 // functions of the bundle.
 func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Context) (zygote, error), error) {
-	interpreter, err := host.FindInterpreter(ctx, b.manifest.Lang, b.manifest.Runtime)
-	if err != nil {
-		return nil, fmt.Errorf("wrap %q: %w", b.manifest.Wrap, err)
+	interpreter := o.Interpreter
+	if interpreter == "" {
+		found, err := host.FindInterpreter(ctx, b.manifest.Lang, b.manifest.Runtime)
+		if err != nil {
+			return nil, fmt.Errorf("wrap %q: %w", b.manifest.Wrap, err)
+		}
+		interpreter = found.Path
 	}
 	spec := host.Spec{
 		Dir:           b.dir,
 		Program:       filepath.Join(b.dir, "host", b.manifest.Lang),
-		Interpreter:   interpreter.Path,
+		Interpreter:   interpreter,
+		Template:      o.Template,
 		CPUs:          o.CPUs,
 		MaxBody:       int(min(o.MaxBody, maxHostBody)),
 		StopGrace:     stopGrace,

@@ -6,7 +6,8 @@
 //     paper's Figure 4)
 //   - firstreply.go: the first reply of a process by mode and heap size
 //   - throughput.go: requests a second by mode and number of connections
+//   - cold.go: cold starts by way; idle.go: an agent that nobody calls
 //
-// The last two ask real wraps ("chiron wrap") and fill a Table; each such
+// firstreply.go and throughput.go ask real wraps ("chiron wrap") and fill a Table; each such
 // experiment is a line in All.
 package runtime

@@ -61,6 +61,8 @@ func TestWrongUse(t *testing.T) {
 		{"bench transfer --sizes 0", "--sizes 0"},
 		{"bench runtime nonsense", "there is no experiment \"nonsense\""},
 		{"bench runtime --rounds -1", "--rounds"},
+		{"bench cold x", `"x"`},
+		{"bench cold --rounds -1", "--rounds"},
 		{"ps a b", `"b"`},
 		{"down --all x", "exclude each other"},
 		{"logs --tail -1", "--tail -1"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/wrap"
 )
 
@@ -26,6 +27,8 @@ type wrapFlags struct {
 	concurrency, queue        int
 	maxBody                   int64
 	grace, timeout            time.Duration
+	interpreter, template     string
+	join                      []string
 }
 
 func newWrap(a *app) *cobra.Command {
@@ -70,6 +73,9 @@ Its log, one JSON object a line with what the functions print, is standard error
 	flags.Int64Var(&f.dataLimit, "data-limit", 0, "private memory of each process of functions, `bytes`; 0: no bound")
 	flags.IntVar(&f.processLimit, "process-limit", 0, "processes and threads that functions may add; 0: no bound")
 	flags.StringVar(&f.workDir, "workdir", "", "the functions' current `folder`; default: a passing one")
+	flags.StringVar(&f.interpreter, "interpreter", "", "the bundle's interpreter, a `file`; default: it is looked for")
+	flags.StringVar(&f.template, "template", "", "`socket` of a warm interpreter that the language host is forked of")
+	flags.StringArrayVar(&f.join, "join", nil, "cgroup.procs `file` that a forked host joins; once for each")
 	flags.StringVar(&f.bytecode, "bytecode-cache", "", "`folder` that keeps compiled modules; default: none is")
 	return cmd
 }
@@ -80,6 +86,7 @@ func (f *wrapFlags) options(dir string) (wrap.Options, error) {
 		Concurrency: f.concurrency, Queue: f.queue, MaxBody: f.maxBody,
 		GracePeriod: f.grace, Timeout: f.timeout,
 		FunctionsGroup: f.functionsGroup, MemoryGroup: f.memGroup, DataLimit: f.dataLimit, ProcessLimit: f.processLimit,
+		Interpreter: f.interpreter, Template: host.TemplateRef{Socket: f.template, Join: f.join},
 		Subreaper: true, // this process is the agent's alone
 	}
 	switch {

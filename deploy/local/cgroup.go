@@ -235,6 +235,18 @@ func (g group) addTree(leader int) error {
 	return nil
 }
 
+// procs are the files that take the group's new members.
+func (g group) procs() []string {
+	var files []string
+	for _, top := range g.tops() {
+		if top == g.unified && g.agent != "" {
+			top = g.agent
+		}
+		files = append(files, filepath.Join(top, "cgroup.procs"))
+	}
+	return files
+}
+
 // add moves one process into the group, wherever it is not yet.
 func (g group) add(pid int) error {
 	for _, top := range g.tops() {

@@ -27,6 +27,10 @@ type keeper struct {
 	bundles []bundle.Bundle
 	machine []int // the CPUs that wraps may have
 	first   *instance
+	// warm are the interpreters that hosts are forked of, where they are wanted;
+	// set before the first instance begins.
+	warm      []*warm
+	wantsWarm bool
 	// leash is the end of the pipe whose closing ends all agents; leashed is the
 	// end that they read.
 	leash, leashed *os.File
@@ -50,7 +54,7 @@ type keeper struct {
 
 func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock) (*keeper, error) {
 	dir := t.dir(d.Name)
-	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, plan: d.Plan, bundles: bundles, done: make(chan struct{})}
+	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, plan: d.Plan, bundles: bundles, wantsWarm: d.Warm, done: make(chan struct{})}
 	k.life, k.end = context.WithCancel(context.Background())
 	k.status = deploy.Status{
 		Name: d.Name, Target: "local", Workflow: d.Plan.Workflow, PlanID: d.Plan.Digest(), State: deploy.Starting,
@@ -128,6 +132,9 @@ func (k *keeper) begin(ctx context.Context) error {
 	if err := k.save(); err != nil {
 		return err
 	}
+	if k.wantsWarm {
+		k.startWarm(ctx)
+	}
 	return k.first.begin(ctx)
 }
 
@@ -204,6 +211,9 @@ func (k *keeper) save() error {
 			}
 		}
 	}
+	for _, w := range k.warm {
+		s.Agents = append(s.Agents, agentState{Wrap: w.label, Agent: w.identity()})
+	}
 	return s.write(k.dir)
 }
 
@@ -231,6 +241,9 @@ func (k *keeper) takeDown() {
 	var failures []error
 	for _, i := range k.snapshot() {
 		failures = append(failures, i.Stop(context.Background()))
+	}
+	for _, w := range k.warm {
+		failures = append(failures, w.close())
 	}
 	for _, f := range []*os.File{k.leash, k.leashed} {
 		if f != nil {

@@ -195,6 +195,7 @@ func (w *wrap) start() (*agent, error) {
 	if o.BytecodeCache != "" {
 		args = append(args, "--bytecode-cache", o.BytecodeCache)
 	}
+	args = append(args, w.keeper.warmFlags(w)...)
 	for _, peer := range w.instance.wraps {
 		if peer != w {
 			args = append(args, "--peer", peer.name+"=unix://"+peer.socket)
@@ -388,5 +389,10 @@ func (w *wrap) members(all []stat) []int {
 	if !ok {
 		return nil
 	}
-	return family(all, id.PID)
+	pids := family(all, id.PID)
+	// A host that was forked of a template is in a session of its own.
+	for _, zygote := range w.keeper.forks(all, workDir(w.keeper.dir, w.label)) {
+		pids = append(pids, family(all, zygote)...)
+	}
+	return pids
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -256,29 +257,20 @@ func (l *line) leave(w *waiter) {
 }
 
 // choose returns the instance for a request: among those that are needed, or,
-// where these are full, all; nil where all are. One that was not reached comes
-// last.
+// where these are full, all; nil where all are. One that was not reached a moment
+// ago has its turn only where all are such.
 func (f *Fleet) choose(l *line, wrap string, now time.Time) *member {
 	needed := f.needed(now)
+	reached := slices.ContainsFunc(f.members, func(m *member) bool { return !now.Before(m.suspended) })
 	var best *member
-	rank := func(n int, m *member) int {
-		r := 0
-		if n >= needed {
-			r = 1
-		}
-		if now.Before(m.suspended) {
-			r = 2
-		}
-		return r
-	}
-	bestRank := 0
+	bestSpare := false
 	for n, m := range f.members {
-		if m.inside[wrap] >= l.limit {
+		if m.inside[wrap] >= l.limit || reached && now.Before(m.suspended) {
 			continue
 		}
-		r := rank(n, m)
-		if best == nil || r < bestRank || r == bestRank && m.inside[wrap] < best.inside[wrap] {
-			best, bestRank = m, r
+		spare := n >= needed
+		if best == nil || bestSpare && !spare || spare == bestSpare && m.inside[wrap] < best.inside[wrap] {
+			best, bestSpare = m, spare
 		}
 	}
 	return best
@@ -342,6 +334,7 @@ func (p Place) Suspend() {
 	p.fleet.mu.Lock()
 	defer p.fleet.mu.Unlock()
 	p.member.suspended = time.Now().Add(suspension)
+	time.AfterFunc(suspension, p.fleet.serveAll)
 	p.fleet.release(p.fleet.line(p.wrap), p.member, p.wrap)
 }
 
@@ -352,6 +345,15 @@ func (f *Fleet) release(l *line, m *member, wrap string) {
 	m.inside[wrap]--
 	m.total--
 	f.serve(l, wrap, now)
+}
+
+// serveAll looks whether places are free for those who wait.
+func (f *Fleet) serveAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for wrap, l := range f.wraps {
+		f.serve(l, wrap, time.Now())
+	}
 }
 
 // serve gives places to those who wait.

@@ -1,4 +1,8 @@
-"""Entry: ``pythonX chiron_host/__main__.py`` with the control socket as fd 3."""
+"""Entry: ``pythonX chiron_host/__main__.py`` with the control socket as fd 3.
+
+With the argument ``template`` fd 3 is a listening socket, and the process forks
+zygotes for those who connect.
+"""
 
 import os
 import sys
@@ -15,4 +19,8 @@ from chiron_host import zygote  # noqa: E402
 sys.path.remove(_program)
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["template"]:
+        from chiron_host import template
+
+        template.main(3)
     zygote.main(3)

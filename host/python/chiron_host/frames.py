@@ -20,6 +20,10 @@ READY = 17
 SPAWN = 18
 SPAWNED = 19
 EXITED = 20
+# Kinds on a connection to the template.
+FORK = 32
+FORKED = 33
+ENDED = 34
 # Kinds on a worker's control socket.
 ADD_LANE = 24
 
@@ -42,6 +46,10 @@ SPAWN_PAYLOAD = struct.Struct("<IHHiIQ")
 SPAWNED_PAYLOAD = struct.Struct("<Iii")
 # worker id, pid, wait status as waitpid gives it.
 EXITED_PAYLOAD = struct.Struct("<Iii")
+# pid, errno (0: forked).
+FORKED_PAYLOAD = struct.Struct("<ii")
+# pid, wait status as waitpid gives it.
+ENDED_PAYLOAD = struct.Struct("<ii")
 # SPAWN flag: the first descriptor is a control socket of the worker's own.
 SPAWN_CONTROL = 1
 

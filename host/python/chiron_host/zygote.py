@@ -41,8 +41,10 @@ def main(control: int) -> None:
 class Zygote:
     """The first process of a host."""
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, forked: bool = False) -> None:
         self._sock = sock
+        # Of a template, which is not the agent: its end is none of ours.
+        self._forked = forked
         self._pid = os.getpid()
         self._decoder = frames.ControlDecoder()
         self._frames: List[Tuple[int, bytes]] = []
@@ -114,6 +116,9 @@ class Zygote:
             "threads": threads - 1,
             "tied": self._tie is not None,
         }
+        if self._forked and self._tie is not None:
+            # From here on the control socket tells of the agent's end.
+            self._tie(0)
         self._send(frames.READY, json.dumps(report).encode())
 
     def loop(self) -> None:
@@ -122,7 +127,7 @@ class Zygote:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        if self._tie is not None:
+        if self._tie is not None and not self._forked:
             # The agent had us killed at its death; from here on we take the workers along.
             self._tie(signal.SIGTERM)
         poll = select.poll()

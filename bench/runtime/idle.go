@@ -1,0 +1,157 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chiron-faas/chiron/bench/serving"
+	"github.com/chiron-faas/chiron/deploy"
+)
+
+// Rest is what a wrap's agent costs while nobody calls it.
+type Rest struct {
+	// Watched is for how long, seconds.
+	Watched float64 `json:"watched_s"`
+	// AgentMB is the agent's resident memory after some requests, AgentOwnMB what
+	// of it is its own (PSS: its share of what it has in common with other agents).
+	AgentMB    float64 `json:"agent_rss_mb"`
+	AgentOwnMB float64 `json:"agent_pss_mb"`
+	// Percent of a core that the agent took, and with all processes of its wrap.
+	Percent     float64 `json:"agent_cpu_percent"`
+	WrapPercent float64 `json:"wrap_cpu_percent"`
+}
+
+// The targets of an agent at rest.
+const (
+	restTargetMB      = 25
+	restTargetPercent = 0.1
+	// restRequests are made before: an agent that has served has grown.
+	restRequests = 200
+)
+
+// watch looks at the first wrap of a deployment for a while.
+func watch(ctx context.Context, r deploy.Scalable, length time.Duration) (*Rest, error) {
+	client := serving.Client(r.Workflow())
+	defer client.CloseIdleConnections()
+	for range restRequests {
+		if _, _, err := serving.Post(ctx, client, "/", []byte(`{"n":1}`), false); err != nil {
+			return nil, err
+		}
+	}
+	client.CloseIdleConnections()
+	status, err := r.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	agent := status.Wraps[0].PID
+	pids := []int{agent}
+	for i := 0; i < len(pids); i++ { // the list grows by the children of each
+		pids = append(pids, childrenOf(pids[i])...)
+	}
+	settle := time.Second // what the requests left to be done
+	if err := sleep(ctx, settle); err != nil {
+		return nil, err
+	}
+	before, err := cpuTimes(pids)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	if err := sleep(ctx, length); err != nil {
+		return nil, err
+	}
+	after, err := cpuTimes(pids)
+	if err != nil {
+		return nil, err
+	}
+	took := time.Since(begun)
+	rest := &Rest{Watched: took.Seconds(), Percent: 100 * float64(after[0]-before[0]) / float64(took)}
+	for i := range pids {
+		rest.WrapPercent += 100 * float64(after[i]-before[i]) / float64(took)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", agent))
+	if err != nil {
+		return nil, err
+	}
+	rest.AgentMB, rest.AgentOwnMB = rollup(text, "Rss"), rollup(text, "Pss")
+	return rest, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// cpuTimes is the time on a CPU of each process, all threads that live together
+// (the first figure of proc_pid_schedstat, ns).
+func cpuTimes(pids []int) ([]time.Duration, error) {
+	times := make([]time.Duration, len(pids))
+	for i, pid := range pids {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil || len(files) == 0 {
+			return nil, errors.Join(fmt.Errorf("process %d has ended, or this kernel keeps no schedstat", pid), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				continue // the thread has ended since
+			}
+			first, _, _ := strings.Cut(string(text), " ")
+			ns, err := strconv.ParseInt(first, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			times[i] += time.Duration(ns)
+		}
+	}
+	return times, nil
+}
+
+// childrenOf a process, whichever of its threads started them (proc_pid_task(5)).
+func childrenOf(pid int) (found []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // fails only for a bad pattern
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // a thread may have ended
+		for _, field := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
+}
+
+// rollup is a figure of smaps_rollup, MB.
+func rollup(text []byte, name string) float64 {
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) >= 2 && fields[0] == name+":" {
+			kb, _ := strconv.ParseFloat(fields[1], 64) // the kernel writes numbers
+			return kb * 1024 / 1e6
+		}
+	}
+	return 0
+}
+
+func (r *Rest) text(b *bytes.Buffer) {
+	verdict := func(met bool) string {
+		if met {
+			return "met"
+		}
+		return "missed"
+	}
+	fmt.Fprintf(b, "\nan agent that nobody calls, watched for %.0f s after %d requests\n", r.Watched, restRequests)
+	fmt.Fprintf(b, "memory: %.1f MB resident, %.1f MB its share (≤ %d MB: %s)\n", r.AgentMB, r.AgentOwnMB, restTargetMB, verdict(r.AgentMB <= restTargetMB))
+	fmt.Fprintf(b, "CPU: %.4f %% of a core (≤ %.1f %%: %s); its whole wrap: %.4f %%\n", r.Percent, restTargetPercent, verdict(r.Percent <= restTargetPercent), r.WrapPercent)
+}
