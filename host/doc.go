@@ -72,7 +72,7 @@
 //	EXITED  kind=20: worker u32 · pid i32 · wait status i32
 //	ADD_LANE kind=24, agent → worker, empty; beside it one lane
 //
-// On a connection to a template (template.go):
+// On a connection to a template (template.go), which begins with its empty READY:
 //
 //	FORK    kind=32, agent → template, once: JSON of folder, environment, control groups; beside it,
 //	        SCM_RIGHTS: control socket, stdout, stderr of the zygote

@@ -142,6 +142,10 @@ type forkFrame struct {
 // takes as long as a new interpreter would.
 const forkPatience = 5 * time.Second
 
+// errTemplateHangs says that another start has to be made from the beginning: the
+// template still has the descriptors of this one.
+var errTemplateHangs = errors.New("the template does not answer in time")
+
 // fork asks for a zygote that is what cmd would start: its control socket, stdout
 // and stderr are given.
 func (t TemplateRef) fork(ctx context.Context, cmd *exec.Cmd, bytecodeCache string, given []*os.File) (_ *process, err error) {
@@ -170,6 +174,15 @@ func (t TemplateRef) fork(ctx context.Context, cmd *exec.Cmd, bytecodeCache stri
 	if err := conn.SetDeadline(time.Now().Add(forkPatience)); err != nil {
 		return nil, err
 	}
+	// Descriptors that are sent to a socket which nobody has accepted stay open for
+	// as long as it waits: the zygote's end would never be seen. So it speaks first.
+	kind, _, err := readControlFrame(conn)
+	if err == nil && kind != kindReady {
+		err = fmt.Errorf("unexpected frame of kind %d", kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the template does not take requests: %w", err)
+	}
 	fds := make([]int, len(given))
 	for i, f := range given {
 		fds[i] = int(f.Fd())
@@ -183,6 +196,9 @@ func (t TemplateRef) fork(ctx context.Context, cmd *exec.Cmd, bytecodeCache stri
 		return nil, fmt.Errorf("ask the template: %w", err)
 	}
 	pid, errno, err := readPair(conn, kindForked)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("%w: it has been sent what its zygote gets", errTemplateHangs)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the template's answer: %w", err)
 	}

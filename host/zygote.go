@@ -200,6 +200,9 @@ func (z *Zygote) begin(ctx context.Context, cmd *exec.Cmd, given []*os.File) (*p
 			z.forked = true
 			return p, nil
 		}
+		if errors.Is(err, errTemplateHangs) || ctx.Err() != nil {
+			return nil, err
+		}
 		if z.spec.Log != nil {
 			z.spec.Log(LogLine{Stream: "stderr", Text: fmt.Sprintf("warning: no fork of the warm interpreter, so a new one is started: %v", err)})
 		}

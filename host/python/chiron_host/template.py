@@ -6,9 +6,9 @@ zygotes on request and does nothing else: it imports exactly what a host that
 starts anew has imported before it reads its configuration, so that functions
 cannot tell the difference, and it never sees one.
 
-A connection is the handle of a zygote: the agent sends one FORK with the
-zygote's control socket, stdout and stderr, and gets FORKED, later ENDED. Where
-the agent closes it, or dies, the zygote is killed.
+A connection is the handle of a zygote: the agent waits for READY, sends one FORK
+with the zygote's control socket, stdout and stderr, and gets FORKED, later ENDED.
+Where the agent closes it, or dies, the zygote is killed.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -95,15 +95,16 @@ class Template:
 
     def _accept(self) -> None:
         try:
-            fd, _ = self._listener._accept()
+            fd, _ = self._listener._accept()  # type: ignore[attr-defined]
         except OSError:  # it left, or there are too many open files: it asks again
             time.sleep(0.001)
             return
         os.set_inheritable(fd, False)
         sock = adopt(fd)
         sock.setblocking(True)
-        self._connections[fd] = Connection(sock)
+        self._connections[fd] = connection = Connection(sock)
         self._poll.register(fd, select.POLLIN)
+        connection.send(frames.READY, b"")
 
     def _drop(self, connection: Connection) -> None:
         fd = connection.sock.fileno()
@@ -143,6 +144,12 @@ class Template:
         for fd in connection.fds:
             os.close(fd)
         connection.fds = []
+        if pid:
+            try:
+                join(request, pid)
+            except OSError as err:
+                _kill_session(pid)
+                pid, number = 0, err.errno or errno.EIO
         connection.pid = pid
         connection.send(frames.FORKED, frames.FORKED_PAYLOAD.pack(pid, number))
 
@@ -215,11 +222,15 @@ class Template:
         return None
 
 
-def take_on(request: Dict[str, Any]) -> None:
-    """Give this process what a host that starts anew is given by its agent."""
+def join(request: Dict[str, Any], pid: int) -> None:
+    """Put a zygote into its control groups, before the agent hears of it and puts it into more."""
     for file in request.get("join") or []:
         with open(file, "w") as f:
-            f.write("0")  # this process (cgroups(7))
+            f.write(str(pid))
+
+
+def take_on(request: Dict[str, Any]) -> None:
+    """Give this process what a host that starts anew is given by its agent."""
     os.chdir(request["dir"])
     os.environ.clear()
     os.environ.update(request["env"])

@@ -1,5 +1,6 @@
 """The template: forks zygotes, each the handle of its connection's owner."""
 
+import errno
 import json
 import os
 import socket
@@ -25,11 +26,11 @@ class Running:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.path)
         listener.listen(16)
-        os.set_inheritable(listener.fileno(), True)
         fd = listener.fileno()
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{fd}', sys.executable, "-s", str(MAIN), "template"],
+            [sys.executable, "-s", str(MAIN), "template"],
             close_fds=False,
+            preexec_fn=lambda: os.dup2(fd, 3) and None,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -39,9 +40,10 @@ class Running:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(PATIENCE)
         sock.connect(self.path)
+        assert receive(sock) == (frames.READY, b"")
         return sock
 
-    def fork(self, **request: Any) -> Tuple[socket.socket, socket.socket, int]:
+    def fork(self, fault: int = 0, **request: Any) -> Tuple[socket.socket, socket.socket, int]:
         """Return the connection, the zygote's control socket, and its pid."""
         sock = self.connect()
         ours, theirs = socket.socketpair()
@@ -54,7 +56,7 @@ class Running:
         kind, payload = receive(sock)
         pid, number = frames.FORKED_PAYLOAD.unpack(payload)
         assert kind == frames.FORKED
-        assert number == 0
+        assert number == fault
         return sock, ours, pid
 
 
@@ -134,24 +136,27 @@ def test_garbage_costs_its_connection_alone(running: Running, garbage: bytes) ->
     control.close()
 
 
-def test_what_cannot_be_joined_ends_the_zygote(running: Running) -> None:
-    sock, control, pid = running.fork(join=["/nowhere/cgroup.procs"])
-    kind, payload = receive(sock)
-    assert kind == frames.ENDED
-    assert frames.ENDED_PAYLOAD.unpack(payload)[0] == pid
-    assert os.WEXITSTATUS(frames.ENDED_PAYLOAD.unpack(payload)[1]) != 0
+def test_zygote_joins_its_groups_before_its_agent_hears_of_it(running: Running) -> None:
+    joined = running.folder / "cgroup.procs"
+    joined.touch()
+    sock, control, pid = running.fork(join=[str(joined)])
+    assert joined.read_text() == str(pid)
+    sock.close()
+    control.close()
+
+
+def test_what_cannot_be_joined_is_no_fork(running: Running) -> None:
+    sock, control, pid = running.fork(errno.ENOENT, join=["/nowhere/cgroup.procs"])
+    assert pid == 0
+    assert control.recv(1) == b""
     sock.close()
     control.close()
 
 
 def test_take_on(tmp_path: Path) -> None:
-    joined = tmp_path / "procs"
-    joined.touch()
     pid = os.fork()
     if pid == 0:
-        template.take_on(
-            {"join": [str(joined)], "dir": str(tmp_path), "env": {"A": "b"}, "bytecode_cache": "/c"}
-        )
+        template.take_on({"dir": str(tmp_path), "env": {"A": "b"}, "bytecode_cache": "/c"})
         good = (
             dict(os.environ) == {"A": "b"}
             and os.getcwd() == str(tmp_path)
@@ -160,4 +165,3 @@ def test_take_on(tmp_path: Path) -> None:
         )
         os._exit(0 if good else 1)
     assert os.waitpid(pid, 0)[1] == 0
-    assert joined.read_text() == "0"
