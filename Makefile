@@ -64,6 +64,7 @@ bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 300ms ./...
 	CHIRON_GROWTH=$(CURDIR)/bin/search-growth.svg $(GO) test -count 1 -v -run TestGrowth ./plan/pgp
 	$(BIN) bench path
+	$(BIN) bench cold
 
 # One minute a fuzz target; the seeds run with every test.
 fuzz:

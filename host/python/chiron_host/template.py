@@ -248,4 +248,3 @@ def _kill_session(pid: int) -> None:
     # It may not yet lead a group.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
-

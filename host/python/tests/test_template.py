@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List, Tuple
 
 import pytest
+
 from chiron_host import frames, template
 
 MAIN = Path(__file__).resolve().parent.parent / "chiron_host" / "__main__.py"
