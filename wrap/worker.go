@@ -79,6 +79,7 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 		Log:           functionLog(o.Log.With("wrap", b.manifest.Wrap)),
 	}
 	if o.ProcessLimit > 0 {
+		var err error
 		if spec.ProcessLimit, err = processLimit(o.ProcessLimit); err != nil {
 			return nil, fmt.Errorf("wrap %q: %w", b.manifest.Wrap, err)
 		}

@@ -64,6 +64,12 @@ func runAgent(args []string) int {
 			o.DataLimit, _ = strconv.ParseInt(args[i+1], 10, 64)
 		case "--process-limit":
 			o.ProcessLimit, _ = strconv.Atoi(args[i+1])
+		case "--interpreter":
+			o.Interpreter = args[i+1]
+		case "--template":
+			o.Template.Socket = args[i+1]
+		case "--join":
+			o.Template.Join = append(o.Template.Join, args[i+1])
 		case "--peer":
 			name, address, err := agentpkg.ParsePeer(args[i+1])
 			if err != nil {
@@ -198,9 +204,15 @@ func marked(t *testing.T, marks ...string) []string {
 }
 
 func TestContract(t *testing.T) {
-	for _, groups := range []bool{true, false} {
-		t.Run(fmt.Sprintf("cgroups=%v", groups), func(t *testing.T) {
-			mark := fmt.Sprintf("CHIRON_TEST_MARK=%d.%v", os.Getpid(), groups)
+	for _, c := range []struct{ groups, warm bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
+		t.Run(fmt.Sprintf("cgroups=%v,warm=%v", c.groups, c.warm), func(t *testing.T) {
+			groups := c.groups
+			made := func(t *testing.T, name, code string) deploy.Deployment {
+				d := deployment(t, name, code)
+				d.Warm = c.warm
+				return d
+			}
+			mark := fmt.Sprintf("CHIRON_TEST_MARK=%d.%v.%v", os.Getpid(), groups, c.warm)
 			dir := shortDir(t)
 			target, err := New(Options{
 				Binary: os.Args[0], Dir: dir, NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
@@ -210,10 +222,10 @@ func TestContract(t *testing.T) {
 			}
 			targettest.Suite{
 				Target:   target,
-				Good:     func(t *testing.T, name string) deploy.Deployment { return deployment(t, name, "") },
+				Good:     func(t *testing.T, name string) deploy.Deployment { return made(t, name, "") },
 				Function: "inc", Input: `{"n":1}`, Output: `{"n":2}`,
 				Broken: func(t *testing.T, name string) deploy.Deployment {
-					return deployment(t, name, "\nimport nothing_of_that_name\n")
+					return made(t, name, "\nimport nothing_of_that_name\n")
 				},
 				Message: "nothing_of_that_name",
 				Kill: func(t *testing.T, w deploy.WrapStatus) {
@@ -230,7 +242,9 @@ func TestContract(t *testing.T) {
 // startKeeper starts a program that keeps a deployment up, and waits until it is.
 func startKeeper(t *testing.T, dir, name string) *exec.Cmd {
 	t.Helper()
-	data, err := json.Marshal(deployment(t, name, ""))
+	d := deployment(t, name, "")
+	d.Warm = true // more that has to go with its keeper
+	data, err := json.Marshal(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,7 @@ func (s Suite) Run(t *testing.T) {
 		{"a second of the same name", s.second},
 		{"what cannot start", s.broken},
 		{"a wrap is killed", s.killed},
+		{"instances", s.instances},
 		{"logs", s.logs},
 		{"what there is not", s.absent},
 	} {
@@ -179,6 +180,77 @@ func (s Suite) killed(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// instances holds for targets that can have more than one.
+func (s Suite) instances(t *testing.T) {
+	r := s.up(t, "many")
+	scalable, ok := r.(deploy.Scalable)
+	if !ok {
+		t.Skip("this target runs one instance of a deployment")
+	}
+	count := func() int {
+		status, err := r.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers := make(map[int]bool)
+		for _, w := range status.Wraps {
+			numbers[w.Instance] = true
+		}
+		return len(numbers)
+	}
+	answers := func(i deploy.Instance) {
+		t.Helper()
+		e := r.Workflow()
+		if e.Network, e.Address, ok = i.Address(e.Wrap); !ok {
+			t.Fatalf("instance %d has no wrap %q", i.Number(), e.Wrap)
+		}
+		s.expect(t, e)
+	}
+	second, err := scalable.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Number() != 2 || count() != 2 {
+		t.Errorf("instance %d is the second of %d", second.Number(), count())
+	}
+	if _, _, ok := second.Address("none"); ok {
+		t.Error("a wrap that there is not has an address")
+	}
+	answers(second)
+	if err := scalable.First().Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answers(second)
+	if err := second.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := r.Status(t.Context()); err != nil || status.State != deploy.Idle || len(status.Wraps) != 0 {
+		t.Errorf("without an instance: %+v, %v", status, err)
+	}
+	again, err := scalable.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Number() != 1 {
+		t.Errorf("instance %d after all were stopped, want number 1 again", again.Number())
+	}
+	answers(again)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := scalable.Start(ctx); err == nil {
+		t.Error("a start that was not waited for has an instance")
+	}
+	if count() != 1 {
+		t.Errorf("%d instances after a start that was ended, want 1", count())
+	}
+	if err := r.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := scalable.Start(t.Context()); err == nil {
+		t.Error("an instance started after Down")
 	}
 }
 
