@@ -46,7 +46,8 @@ func TestMemory(t *testing.T) {
 		{"imports, private", m.Imports.Private, 15, 18},
 		{"imports, PSS", m.Imports.PSS, 15, 18},
 		{"calls, private", m.Calls.Private, 7, 10},
-		{"calls, PSS", m.Calls.PSS, 7, 10},
+		// It falls when other interpreters start meanwhile, by what they share.
+		{"calls, PSS", m.Calls.PSS, 6, 10},
 		{"transient", m.Transient, 31, 33},
 		{"alone", m.Alone(), 55, 60},
 	} {
