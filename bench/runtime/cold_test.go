@@ -2,9 +2,12 @@ package runtime
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/bench/benchtest"
 )
@@ -32,4 +35,35 @@ func TestCold(t *testing.T) {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
+}
+
+// What a process computes is seen: an agent that is told to take nothing takes
+// nothing.
+func TestCPUTimes(t *testing.T) {
+	self := []int{os.Getpid()}
+	before, err := cpuTimes(self)
+	if err != nil {
+		t.Skip(err)
+	}
+	const busy = 50 * time.Millisecond
+	var used unix.Rusage
+	for start := usage(t, &used); usage(t, &used)-start < busy; {
+	}
+	after, err := cpuTimes(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A tick (10 ms at most) may not be counted yet.
+	if took := after[0] - before[0]; took < busy-10*time.Millisecond {
+		t.Errorf("%v seen of %v", took, busy)
+	}
+}
+
+// usage is this process' time on CPUs so far.
+func usage(t *testing.T, used *unix.Rusage) time.Duration {
+	t.Helper()
+	if err := unix.Getrusage(unix.RUSAGE_SELF, used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
