@@ -34,19 +34,24 @@ func TestStandby(t *testing.T) {
 	h := &fakeHost{}
 	s, shelf := standbyWrap(t, h, 0, Options{})
 	for i := range 20 {
-		eventually(t, "a child waits", func() bool { return shelf.waitingNow() == 1 })
+		eventually(t, "a child waits", func() bool { return shelf.waitingNow() > 0 })
 		s.post(t, fmt.Sprint(i), fmt.Sprint(i))
 	}
-	eventually(t, "one child is left", func() bool { return len(h.alive()) == 1 && shelf.waitingNow() == 1 })
-	if got := len(h.workers); got != 21 {
-		t.Errorf("%d children for 20 requests, one after the other", got)
+	// Where a replacement took longer than a request, two may be wanted.
+	left := 0
+	eventually(t, "only children that wait are left", func() bool {
+		left = len(h.alive())
+		return left > 0 && left == shelf.waitingNow()
+	})
+	if got := len(h.workers); got < 20+left {
+		t.Errorf("%d children for 20 requests, of which %d wait", got, left)
 	}
 	for _, w := range h.workers {
 		if !w.warmed.Load() {
 			t.Errorf("child %d was not warmed", w.pid)
 		}
 	}
-	if st := s.stats().Processes[0]; st.Late != 0 || st.Uses != 20 || st.Waiting != 1 || st.ReplacementUS == 0 {
+	if st := s.stats().Processes[0]; st.Late != 0 || st.Uses != 20 || st.Waiting != left || st.ReplacementUS == 0 {
 		t.Errorf("stats %+v", st)
 	}
 }
@@ -209,15 +214,19 @@ func TestStandbyStage(t *testing.T) {
 		plan.Wrap{CPUs: 2, Processes: []plan.Process{standby1("A"), standby1("B"), fork1("C")}})
 	s := serve(t, Options{}, b, h.start)
 	eventually(t, "ready", s.ready)
+	shelves := []*shelf{s.layout.processes[0].shelf, s.layout.processes[1].shelf}
 	for range 10 {
-		eventually(t, "both wait", func() bool {
-			return s.layout.processes[0].shelf.waitingNow() == 1 && s.layout.processes[1].shelf.waitingNow() == 1
-		})
+		eventually(t, "both wait", func() bool { return shelves[0].waitingNow() > 0 && shelves[1].waitingNow() > 0 })
 		s.post(t, "1", "[1,1,1]")
 	}
-	eventually(t, "those that wait are left", func() bool { return len(h.alive()) == 2 })
-	if got := len(h.workers); got != 10*3+2 {
-		t.Errorf("%d children", got)
+	// Where a replacement took longer than a request, two may be wanted of one.
+	left := 0
+	eventually(t, "those that wait are left", func() bool {
+		left = len(h.alive())
+		return left == shelves[0].waitingNow()+shelves[1].waitingNow() && left >= 2
+	})
+	if got := len(h.workers); got < 10*3+left {
+		t.Errorf("%d children for ten requests of three, of which %d wait", got, left)
 	}
 }
 
