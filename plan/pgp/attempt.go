@@ -65,7 +65,7 @@ func (s *search) try(ctx context.Context, cpus int, target time.Duration) (*atte
 		// Making a process takes longer than calling one that is there: where that is
 		// too slow, or all that counts is speed, nothing else is tried.
 		if s.Method == Algorithm2 || s.Calibration.Startup < s.Calibration.Dispatch || a.best.within(target) {
-			for _, mode := range fresh() {
+			for _, mode := range s.fresh() {
 				before := a.best
 				a.best = nil
 				if err := a.tryShapes(ctx, w, l(mode), target); err != nil {

@@ -15,10 +15,16 @@ type composition struct {
 	startup, block, ipc, rpc, inv time.Duration
 	// parent is what each fork costs the first process of its wrap beside block.
 	parent time.Duration
+	// standby is what the first call of a child that waits takes longer than one of
+	// a resident process.
+	standby time.Duration
 }
 
 func compositionOf(c *predict.Calibration) composition {
-	return composition{startup: c.Startup, block: c.Block, ipc: c.IPC, rpc: c.RPC, inv: c.INV}
+	return composition{
+		startup: c.Startup, block: c.Block, ipc: c.IPC, rpc: c.RPC, inv: c.INV,
+		standby: max(0, c.Standby-c.Dispatch),
+	}
 }
 
 // offsets says of each process how much later it ends than if it were alone in

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/predict/predicttest"
 )
 
 // TestMixtures: of the plans that take the least time on each count of CPUs, every
@@ -74,5 +75,32 @@ func TestMixtures(t *testing.T) {
 	t.Logf("%d plans, %d mixtures: %d plans are faster mixed, by %.1f %% at most; in %d of these processes share CPUs", plans, mixtures, faster, 100*gain, sharing)
 	if plans == 0 || gain > 0.06 {
 		t.Errorf("%d plans, a mixture is %.1f %% faster", plans, 100*gain)
+	}
+}
+
+// TestStandby: where forks are too slow for the objective, children that wait are
+// not; where nobody knows what their first call costs, processes are resident.
+func TestStandby(t *testing.T) {
+	for name, c := range map[string]struct {
+		slo, standby time.Duration
+		want         plan.Mode
+	}{
+		"forks will do":       {55 * msec, msec, plan.Fork},
+		"forks are too slow":  {40 * msec, msec, plan.Standby},
+		"children are too":    {40 * msec, 20 * msec, plan.Pool},
+		"it was not measured": {40 * msec, 0, plan.Pool},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := problem(t, predicttest.Par{"a", "b"}, "a: cpu 30, b: cpu 30", c.slo)
+			p.Calibration.Standby = c.standby
+			r, err := Search(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			processes := r.Plan.Wraps[0].Processes
+			if len(processes) != 2 || processes[0].Mode != plan.Pool || processes[1].Mode != c.want {
+				t.Errorf("%+v, want the second to be %s", processes, c.want)
+			}
+		})
 	}
 }
