@@ -182,7 +182,7 @@ def handle():
     begin = time.thread_time()
     spin(30000)
     time.sleep(0.005)
-    spin(15000)
+    spin(30000)
     hashing = time.thread_time()
     hashlib.pbkdf2_hmac("sha256", b"x", b"y", 15000)
     hashing = time.thread_time() - hashing
@@ -205,16 +205,25 @@ func TestRealInterpreters(t *testing.T) {
 			if diff := cmp.Diff([]string{filepath.Join(p.dir, "written")}, o.Files); diff != "" {
 				t.Errorf("files: %s", diff)
 			}
-			var long []string
-			for _, s := range o.Runs[0] {
-				if s.Took > 500*us && s.Class != profile.Block || s.Took > 3*ms {
-					long = append(long, strings.TrimSpace(string(s.Class)+" "+s.Cause))
+			// In most runs: what interrupts one may cut a period in two short ones.
+			inOrder, last := 0, []string(nil)
+			for _, run := range o.Runs {
+				var long []string
+				for _, s := range run {
+					if s.Took > 500*us && s.Class != profile.Block || s.Took > 3*ms {
+						long = append(long, strings.TrimSpace(string(s.Class)+" "+s.Cause))
+					}
+				}
+				// A disk may be slow or not, and pages of 100 kB are work of their own.
+				if len(long) >= 4 && slices.Equal(long[:2], []string{"cpu", "block " + sleepCall(run)}) &&
+					slices.Equal(long[2:4], []string{"cpu", "native"}) {
+					inOrder++
+				} else {
+					last = long
 				}
 			}
-			// A disk may be slow or not, and pages of 100 kB are work of their own.
-			if len(long) < 4 || !slices.Equal(long[:2], []string{"cpu", "block " + sleepCall(o.Runs[0])}) ||
-				!slices.Equal(long[2:4], []string{"cpu", "native"}) {
-				t.Errorf("in order: %v", long)
+			if 2*inOrder <= len(o.Runs) {
+				t.Errorf("in order in %d of %d runs, in the last of the others: %v", inOrder, len(o.Runs), last)
 			}
 			var shares []float64
 			for _, run := range o.Runs {
