@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/cputime"
 )
 
 // Each shape's turn in a round: a first request that is not timed, for its
@@ -82,7 +84,7 @@ func turn(ctx context.Context, r *running, o *observation) error {
 	if err != nil {
 		return err
 	}
-	before, err := processTime(agent)
+	before, err := cputime.Of(agent)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func turn(ctx context.Context, r *running, o *observation) error {
 	if o == nil {
 		return nil
 	}
-	after, err := processTime(agent)
+	after, err := cputime.Of(agent)
 	if err != nil {
 		return err
 	}

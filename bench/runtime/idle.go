@@ -3,7 +3,6 @@ package runtime
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/internal/cputime"
 )
 
 // Rest is what a wrap's agent costs while nobody calls it.
@@ -93,26 +93,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cpuTimes is the time on a CPU of each process, all threads that live together
-// (the first figure of proc_pid_schedstat, ns).
-func cpuTimes(pids []int) ([]time.Duration, error) {
-	times := make([]time.Duration, len(pids))
+// cpuTimes is how much CPU time each process has had.
+func cpuTimes(pids []int) (times []time.Duration, err error) {
+	times = make([]time.Duration, len(pids))
 	for i, pid := range pids {
-		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-		if err != nil || len(files) == 0 {
-			return nil, errors.Join(fmt.Errorf("process %d has ended, or this kernel keeps no schedstat", pid), err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				continue // the thread has ended since
-			}
-			first, _, _ := strings.Cut(string(text), " ")
-			ns, err := strconv.ParseInt(first, 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-			times[i] += time.Duration(ns)
+		if times[i], err = cputime.Of(pid); err != nil {
+			return nil, err
 		}
 	}
 	return times, nil

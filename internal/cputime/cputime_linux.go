@@ -1,4 +1,4 @@
-package calibrate
+package cputime
 
 import (
 	"fmt"
@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processTime is how much CPU time a process has had, all of its threads: its CPU
-// clock, whose number is made of the process' (clock_getcpuclockid(3); the layout
-// is the kernel's, include/linux/posix-timers_types.h).
-func processTime(pid int) (time.Duration, error) {
+// Of is how much CPU time a process has had, all of its threads, those that have
+// ended too. The number of its clock is made of the process' (the layout is the
+// kernel's, include/linux/posix-timers_types.h).
+func Of(pid int) (time.Duration, error) {
 	const scheduled = 2 // CPUCLOCK_SCHED, in ns
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
