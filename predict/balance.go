@@ -40,14 +40,15 @@ func (s *simulation) late() int64 {
 // idleFor finds an idle CPU that a thread gets now, -1 where there is none. Of a
 // thread that woke it decides which CPU's queue it is in.
 func (s *simulation) idleFor(t int, woke bool) int {
-	q, th, may, late := &s.processor, &s.threads[t], s.mayUse(t), s.late()
+	q, th, may := &s.processor, &s.threads[t], s.mayUse(t)
 	idle := func(c int) bool { return q.slots[c].thread < 0 }
 	if !woke {
-		if idle(th.home) {
+		// A pinned thread may use its home alone.
+		if idle(th.home) || th.cpu >= 0 && s.makeRoom(th.home) {
 			return th.home
 		}
 		for _, c := range may {
-			if idle(c) && max(q.slots[c].idle, q.slots[th.home].queue) <= s.now-late || th.cpu >= 0 && s.makeRoom(c) {
+			if idle(c) && max(q.slots[c].idle, q.slots[th.home].queue) <= s.now-s.late() {
 				return c
 			}
 		}

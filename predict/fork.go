@@ -52,7 +52,8 @@ func (s *simulation) readyZygotes() {
 }
 
 // fork has the fork processes of the group's wrap forked, and takes the children of
-// its standby processes, that have a task below the nodes. A task whose wrap is elsewhere is forked there, when it is called.
+// its standby processes, that have a task below the nodes. A task whose wrap is
+// elsewhere is forked there, when it is called.
 func (s *simulation) fork(i int, nodes []int) {
 	g := &s.groups[i]
 	first := len(s.lists)
