@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/keptconn"
 	"github.com/chiron-faas/chiron/internal/memfile"
 )
 
@@ -144,23 +145,7 @@ func (c *peerConn) alive() bool {
 		return false
 	}
 	sc, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	alive := false
-	err = raw.Read(func(fd uintptr) bool {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		// Anything but "nothing there yet" is an end, an error, or bytes that
-		// nobody asked for.
-		alive = err == syscall.EAGAIN
-		return true
-	})
-	return err == nil && alive
+	return ok && keptconn.Alive(sc)
 }
 
 func (p *peer) keep(c *peerConn) {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/keptconn"
 )
 
 const (
@@ -143,19 +145,5 @@ func (cn *conn) close() { _ = cn.net.Close() } // nothing is pending on it
 // bytes that nobody asked for.
 func (cn *conn) alive() bool {
 	sc, ok := cn.net.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	alive := false
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = errors.Is(err, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && alive
+	return !ok || keptconn.Alive(sc)
 }
