@@ -29,6 +29,7 @@ const (
 	starts       // a forked process, up to its first handler's begin
 	ends         // a forked process' end
 	calls        // an agent's call of a function
+	answers      // a server of this machine, for a thread that waits
 )
 
 // zygote is one wrap's.
@@ -115,6 +116,8 @@ func (s *simulation) endJob(t int) {
 		for _, waiting := range in.queue {
 			s.schedule(th.interpreter, waiting, s.now)
 		}
+	case answers:
+		s.endPeriod(th.up)
 	}
 }
 

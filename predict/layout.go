@@ -19,6 +19,9 @@ type layout struct {
 	domains []domain
 	// cpus is the number of CPUs of all domains together.
 	cpus int
+	// everywhere is a domain of all CPUs, where the machine has no more than
+	// these; -1: it has, and what else runs there is in nobody's way.
+	everywhere int
 	// owner[wrap of a CPU], used while domains are made.
 	domainOf []int // by CPU
 }
@@ -52,6 +55,10 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 	}
 	l.processes, l.wraps, l.homes = l.processes[:0], l.wraps[:0], l.homes[:0]
 	l.deal(p.options.CPUs, pl)
+	l.everywhere = -1
+	if o := p.options; o.CPUs == l.cpus && !o.Spare {
+		l.everywhere = l.all()
+	}
 	firstCPU := 0
 	for w := range pl.Wraps {
 		wrap := &pl.Wraps[w]
@@ -134,12 +141,7 @@ func (l *layout) deal(machine int, pl *plan.Plan) {
 			}
 		}
 		if d < 0 {
-			d = len(l.domains)
-			if d < cap(l.domains) {
-				l.domains = l.domains[:d+1]
-			} else {
-				l.domains = append(l.domains, domain{})
-			}
+			d = l.newDomain()
 		}
 		for i := range n {
 			l.join((first+i)%l.cpus, d)
@@ -162,4 +164,29 @@ func (l *layout) join(cpu, d int) {
 		l.domains[d].cpus = append(l.domains[d].cpus, l.domains[old].cpus...)
 		l.domains[old].cpus = l.domains[old].cpus[:0]
 	}
+}
+
+// all finds or makes the domain of all CPUs.
+func (l *layout) all() int {
+	for d := range l.domains {
+		if len(l.domains[d].cpus) == l.cpus {
+			return d
+		}
+	}
+	d := l.newDomain()
+	for c := range l.cpus {
+		l.domains[d].cpus = append(l.domains[d].cpus, c)
+	}
+	return d
+}
+
+// newDomain adds an empty one, in the memory of an earlier plan's.
+func (l *layout) newDomain() int {
+	d := len(l.domains)
+	if d < cap(l.domains) {
+		l.domains = l.domains[:d+1]
+	} else {
+		l.domains = append(l.domains, domain{})
+	}
+	return d
 }

@@ -15,6 +15,9 @@ type Options struct {
 	// more than these together, they share them round-robin, as the local target
 	// deals them out. 0: every wrap has CPUs of its own, as in the paper.
 	CPUs int
+	// Spare says that the machine has more CPUs than these, which wraps may not
+	// run on and what else is on the machine may: servers that functions wait for.
+	Spare bool
 }
 
 // Predictor predicts plans of one workflow on one machine. It reuses its memory
@@ -184,6 +187,7 @@ type period struct {
 	class    profile.Class
 	work     int64   // ns
 	variance float64 // of the work, ns²
+	served   int64   // ns of a block that a server of this machine computes
 }
 
 // stage is a workflow.Stage, its tree laid out in slices.
@@ -255,7 +259,7 @@ func periods(all []profile.Period) []period {
 			out[last].work += int64(p.Mean)
 			out[last].variance += variance
 		default:
-			out = append(out, period{class: p.Class, work: int64(p.Mean), variance: variance})
+			out = append(out, period{class: p.Class, work: int64(p.Mean), variance: variance, served: int64(p.Served)})
 		}
 	}
 	return out

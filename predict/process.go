@@ -52,6 +52,7 @@ func (p *Predictor) ProcessLatency(i int, mode plan.Mode, tasks []int) (time.Dur
 	q.sim.processes = append(q.sim.processes[:0], process{mode: mode, interval: int64(p.calibration.SwitchInterval)})
 	q.sim.wraps = append(q.sim.wraps[:0], 0, 1)
 	q.sim.deal(0, &q.plan)
+	q.sim.everywhere = -1
 	q.sim.homes = append(q.sim.homes[:0], 0)
 	q.sim.left = q.sim.left[:0] // of another process
 	return q.sim.run(&q.Predictor, &q.stage, false), nil

@@ -258,7 +258,7 @@ func (s *simulation) beginPeriod(t int) {
 		s.enterCPU(t)
 	default:
 		s.become(t, Block)
-		s.at(s.now+p.work, event{kind: wake, subject: t})
+		s.block(t, p)
 	}
 }
 
@@ -309,6 +309,7 @@ type eventKind uint8
 const (
 	startTask  eventKind = iota // subject: one of begins
 	wake                        // a thread
+	serve                       // a thread that waits for a server
 	startGroup                  // a group
 	endGroup                    // a group
 	grab                        // an interpreter
@@ -326,6 +327,8 @@ func (s *simulation) happen(e event) {
 		s.startThread(s.begins[e.subject].task)
 	case wake:
 		s.endPeriod(e.subject)
+	case serve:
+		s.serve(e.subject)
 	case startGroup:
 		s.startGroup(e.subject)
 	case endGroup:

@@ -61,6 +61,7 @@ type (
 		Cause  string  `json:"cause,omitempty"`
 		Mean   millis  `json:"mean_ms"`
 		StdDev millis  `json:"stddev_ms"`
+		Served millis  `json:"served_ms,omitempty"`
 	}
 )
 
@@ -158,7 +159,7 @@ func (e *encoder) function(f *Function) {
 	var at millis
 	for i, p := range f.Periods {
 		e.text("        ")
-		e.value(periodJSON{At: &at, Class: p.Class, Cause: p.Cause, Mean: millis(p.Mean), StdDev: millis(p.StdDev)})
+		e.value(periodJSON{At: &at, Class: p.Class, Cause: p.Cause, Mean: millis(p.Mean), StdDev: millis(p.StdDev), Served: millis(p.Served)})
 		e.text(comma(i, len(f.Periods)))
 		at += millis(p.Mean)
 	}
@@ -265,7 +266,9 @@ func (j *functionJSON) function() (Function, error) {
 				j.Name, i+1, time.Duration(*p.At), time.Duration(end))
 		}
 		end += p.Mean
-		f.Periods = append(f.Periods, Period{Class: p.Class, Cause: p.Cause, Mean: time.Duration(p.Mean), StdDev: time.Duration(p.StdDev)})
+		f.Periods = append(f.Periods, Period{
+			Class: p.Class, Cause: p.Cause, Mean: time.Duration(p.Mean), StdDev: time.Duration(p.StdDev), Served: time.Duration(p.Served),
+		})
 	}
 	return f, nil
 }

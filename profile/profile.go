@@ -106,6 +106,9 @@ type Period struct {
 	StdDev time.Duration
 	// Cause of a Block: the system call; empty where unknown.
 	Cause string
+	// Served is the part of a Block in which a server on the same machine works
+	// on a CPU for it; 0 where nobody has measured it, or the server is elsewhere.
+	Served time.Duration
 }
 
 // Task returns the measurements that stand for a Task state.

@@ -139,6 +139,10 @@ func (p Period) fault() error {
 		return fmt.Errorf("its standard deviation is negative (%v)", p.StdDev)
 	case p.Cause != "" && p.Class != Block:
 		return fmt.Errorf("a %s period has no cause (%q)", p.Class, p.Cause)
+	case p.Served < 0 || p.Served > p.Mean:
+		return fmt.Errorf("a server works %v of its %v", p.Served, p.Mean)
+	case p.Served > 0 && p.Class != Block:
+		return fmt.Errorf("a %s period is not served by another process", p.Class)
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func (s *predictors) of(k predictorKey) (*predict.Predictor, error) {
 	if p, ok := s.known[k]; ok {
 		return p, nil
 	}
-	p, err := predict.New(s.workflow.definition, k.profile, s.archive.calibrations[k.calibration], predict.Options{CPUs: k.cpus})
+	p, err := predict.New(s.workflow.definition, k.profile, s.archive.calibrations[k.calibration], predict.Options{CPUs: k.cpus, Spare: k.cpus < s.archive.setup.Machine.CPUs})
 	if err == nil {
 		s.known[k] = p
 	}

@@ -197,6 +197,7 @@ func stretched(f *profile.Function, wall, cpu time.Duration) []profile.Period {
 		by := byOn
 		if out[i].Class == profile.Block {
 			by = byOff
+			out[i].Served = time.Duration(float64(out[i].Served) * by)
 		}
 		out[i].Mean = time.Duration(float64(out[i].Mean) * by)
 		out[i].StdDev = time.Duration(float64(out[i].StdDev) * by)

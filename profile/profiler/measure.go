@@ -107,9 +107,14 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 	if _, err := m.call(ctx, worker); err != nil {
 		return nil, err
 	}
+	servers, err := m.answered(ctx, worker, seen.Sockets)
+	if err != nil {
+		return nil, fail(err)
+	}
 	if err := m.runs(ctx, worker, s.options.Runs); err != nil {
 		return nil, err
 	}
+	served := servers.perRun(len(m.walls))
 	m.summarise(&f)
 	if f.PeakRSS, err = peakRSS(worker.Pid()); err != nil {
 		return nil, fail(err)
@@ -118,6 +123,7 @@ func (s *session) measure(ctx context.Context, state *workflow.State, input json
 		return nil, fail(err)
 	}
 	m.interpret(seen, &f)
+	share(f.Periods, served)
 	return &measurement{function: f, output: output}, nil
 }
 
