@@ -14,7 +14,6 @@ import (
 )
 
 func TestShare(t *testing.T) {
-
 	periods := []profile.Period{
 		{Class: profile.CPU, Mean: 5 * ms},
 		{Class: profile.Block, Cause: "recvfrom", Mean: 6 * ms},
