@@ -26,6 +26,10 @@ type Kind string
 const (
 	Workflow Kind = "workflow"
 	Function Kind = "function"
+	// Task is one task of a workflow, for an orchestrator that walks the workflow:
+	// it calls tasks while the gateway drains, too, since they are a part of
+	// requests that are inside.
+	Task Kind = "task"
 )
 
 // Route is something that can be invoked.
@@ -33,7 +37,8 @@ type Route struct {
 	// Name in /function/NAME: letters, digits, '-' and '_'.
 	Name string
 	Kind Kind
-	// Endpoint that answers.
+	// Endpoint that answers. Where there is a fleet, one without a wrap is not of
+	// its instances.
 	Endpoint deploy.Endpoint
 	// Labels and Annotations are shown in /system/functions.
 	Labels, Annotations map[string]string
@@ -99,7 +104,7 @@ type Gateway struct {
 // route is a Route at work.
 type route struct {
 	Route
-	client *hop.Client // nil where there is a fleet
+	client *hop.Client // nil where a fleet's instances answer
 	// places are taken by requests that are with the wrap.
 	places  chan struct{}
 	waiting atomic.Int64
@@ -141,7 +146,7 @@ func New(o Options) (*Gateway, error) {
 			return nil, fmt.Errorf("gateway: %q is the name of two routes", r.Name)
 		}
 		rt := &route{Route: r, places: make(chan struct{}, l.Concurrency), metrics: g.metrics.route(r.Name)}
-		if o.Fleet == nil {
+		if o.Fleet == nil || r.Endpoint.Wrap == "" {
 			rt.client = hop.NewClient(hop.Options{Network: r.Endpoint.Network, Address: r.Endpoint.Address, MaxIdle: l.Concurrency})
 		}
 		g.routes[r.Name] = rt

@@ -70,7 +70,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, req *http.Request, rest string) 
 
 // forward works on one invocation and returns the status that it was answered.
 func (g *Gateway) forward(w http.ResponseWriter, req *http.Request, rt *route, path, id string, start time.Time) int {
-	if g.draining.Load() {
+	if g.draining.Load() && rt.Kind != Task {
 		w.Header().Set("Connection", "close")
 		return g.refuse(w, http.StatusServiceUnavailable, "the gateway is going down: try again in a moment")
 	}
@@ -162,7 +162,7 @@ func (g *Gateway) exchange(ctx context.Context, w http.ResponseWriter, req *http
 // fewest requests. leave must be called in any case, when the answer was read.
 func (g *Gateway) send(ctx context.Context, rt *route, up upstream, r *hop.Request) (resp *hop.Response, leave func(), err error) {
 	deadline := up.start.Add(up.timeout)
-	if g.options.Fleet == nil {
+	if rt.client != nil {
 		resp, err := rt.client.Do(ctx, deadline, r)
 		return resp, func() {}, err
 	}
@@ -196,7 +196,7 @@ func (rt *route) request(req *http.Request, up upstream) *hop.Request {
 	if rt.Kind == Function && up.path != "" {
 		target += "/" + (&url.URL{Path: up.path}).EscapedPath()
 	}
-	if req.URL.RawQuery != "" {
+	if req.URL.RawQuery != "" && rt.Kind != Task { // a task's own query says which it is
 		target += "?" + req.URL.RawQuery
 	}
 	from, _, err := net.SplitHostPort(req.RemoteAddr)

@@ -57,12 +57,14 @@ type Served struct {
 	// Routes are the names that it answers to: the workflow's, then the functions'.
 	Routes []string
 
-	running  deploy.Running
-	fleet    *fleet.Fleet // nil: there is one instance at all times
-	endStore func() error
-	end      context.CancelFunc // of the gateway
-	ended    chan struct{}      // closed when it has
-	err      error              // of the gateway; guarded by ended
+	running deploy.Running
+	fleet   *fleet.Fleet // nil: there is one instance at all times
+	// orchestrator walks the workflow where wrap 1 does not; nil: that does.
+	orchestrator *orchestrated
+	endStore     func() error
+	end          context.CancelFunc // of the gateway
+	ended        chan struct{}      // closed when it has
+	err          error              // of the gateway; guarded by ended
 }
 
 // Listen binds the address that a gateway is to serve on. It comes first, so that
@@ -105,6 +107,17 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 		return nil, errors.Join(err, s.endStore())
 	}
 	routes := routesOf(o.Project, s.running)
+	if o.Plan.Calls == plan.ThroughGateway {
+		if s.orchestrator, err = orchestrate(ctx, o, s.running); err != nil {
+			return nil, errors.Join(err, takeDown(s.running), s.endStore())
+		}
+		defer func() {
+			if !serving {
+				err = errors.Join(err, s.orchestrator.close())
+			}
+		}()
+		routes = append(s.orchestrator.routes(routes[0]), routes[1:]...)
+	}
 	for _, r := range routes {
 		s.Routes = append(s.Routes, r.Name)
 	}
@@ -134,6 +147,9 @@ func Serve(ctx context.Context, o ServeOptions) (_ *Served, err error) {
 	var life context.Context
 	life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	serving = true
+	if s.orchestrator != nil {
+		s.orchestrator.start(front)
+	}
 	go func() {
 		defer close(s.ended)
 		s.err = front.Serve(life, o.Listener)
@@ -190,6 +206,10 @@ func (s *Served) Wait(ctx context.Context) {
 func (s *Served) Close() error {
 	s.end()
 	<-s.ended
+	var err error
+	if s.orchestrator != nil {
+		err = s.orchestrator.close()
+	}
 	s.endFleet()
-	return errors.Join(s.err, takeDown(s.running), s.endStore())
+	return errors.Join(s.err, err, takeDown(s.running), s.endStore())
 }

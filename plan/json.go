@@ -25,6 +25,7 @@ type (
 		Workflow   string         `json:"workflow"`
 		Model      string         `json:"model"`
 		Objective  *objectiveJSON `json:"objective,omitempty"`
+		Calls      Calls          `json:"calls,omitempty"`
 		Wraps      []wrapJSON     `json:"wraps"`
 	}
 	objectiveJSON struct {
@@ -77,7 +78,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 // MarshalJSON implements json.Marshaler: the form of plan.json, its keys always
 // in the same order.
 func (p *Plan) MarshalJSON() ([]byte, error) {
-	file := planJSON{APIVersion: APIVersion, Workflow: p.Workflow, Model: p.Model, Wraps: make([]wrapJSON, len(p.Wraps))}
+	file := planJSON{APIVersion: APIVersion, Workflow: p.Workflow, Model: p.Model, Calls: p.Calls, Wraps: make([]wrapJSON, len(p.Wraps))}
 	if o := p.Objective; o != nil {
 		file.Objective = &objectiveJSON{
 			Goal: o.Goal, MostCPUs: o.MostCPUs, SLO: duration(o.SLO), Percentile: o.Percentile,
@@ -110,7 +111,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if err := strictjson.Decode(data, "a plan", APIVersion, &file); err != nil {
 		return err
 	}
-	*p = Plan{Workflow: file.Workflow, Model: file.Model, Wraps: make([]Wrap, len(file.Wraps))}
+	*p = Plan{Workflow: file.Workflow, Model: file.Model, Calls: file.Calls, Wraps: make([]Wrap, len(file.Wraps))}
 	if o := file.Objective; o != nil {
 		p.Objective = &Objective{
 			Goal: o.Goal, MostCPUs: o.MostCPUs, SLO: time.Duration(o.SLO), Percentile: o.Percentile,

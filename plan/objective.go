@@ -108,5 +108,5 @@ func (o *Objective) shape() error {
 // Placement is the plan without its objective: all of it that runs. It shares the
 // wraps with p.
 func (p *Plan) Placement() *Plan {
-	return &Plan{Workflow: p.Workflow, Model: p.Model, Wraps: p.Wraps}
+	return &Plan{Workflow: p.Workflow, Model: p.Model, Calls: p.Calls, Wraps: p.Wraps}
 }

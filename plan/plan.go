@@ -9,7 +9,7 @@ const APIVersion = "chiron/v1"
 
 // Plan places every Task state of a workflow. Wraps[0] is wrap 1 of the paper:
 // it takes the workflow's requests, walks the definition, and calls the other
-// wraps for their part of a stage.
+// wraps for their part of a stage; unless Calls says otherwise.
 type Plan struct {
 	// Workflow is the project's name.
 	Workflow string
@@ -18,8 +18,21 @@ type Plan struct {
 	// Objective that the plan was searched for; nil where it was not searched, or
 	// is not known.
 	Objective *Objective
+	Calls     Calls
 	Wraps     []Wrap
 }
+
+// Calls says how the tasks of a plan are reached.
+type Calls string
+
+// The ways to reach tasks.
+const (
+	// Direct: wrap 1 walks the workflow, and calls the other wraps itself.
+	Direct Calls = ""
+	// ThroughGateway: an orchestrator beside the gateway walks the workflow, and
+	// every task is a request through the gateway to its wrap, as in OpenFaaS.
+	ThroughGateway Calls = "gateway"
+)
 
 // Wrap is one sandbox.
 type Wrap struct {

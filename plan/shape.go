@@ -28,6 +28,9 @@ const maxCPUs = 1 << 16
 func (p *Plan) shape() error {
 	faults := []error{p.Objective.shape()}
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if p.Calls != Direct && p.Calls != ThroughGateway {
+		add("unknown calls %q: write %q, or leave it out for wrap 1 to call the others", p.Calls, ThroughGateway)
+	}
 	if len(p.Wraps) == 0 {
 		add("the plan has no wraps: it needs at least one")
 	}

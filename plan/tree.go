@@ -18,7 +18,11 @@ import (
 //	   └─ pool, switches every 1ms · MarginBalance
 func (p *Plan) Tree(width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s · %s · %s, %s\n", p.Workflow, p.Model, count(len(p.Wraps), "wrap"), count(p.CPUs(), "CPU"))
+	fmt.Fprintf(&b, "%s · %s · %s, %s", p.Workflow, p.Model, count(len(p.Wraps), "wrap"), count(p.CPUs(), "CPU"))
+	if p.Calls == ThroughGateway {
+		b.WriteString(", called through the gateway")
+	}
+	b.WriteByte('\n')
 	for i, w := range p.Wraps {
 		branch, indent := "├─ ", "│  "
 		if i == len(p.Wraps)-1 {

@@ -15,6 +15,9 @@ type layout struct {
 	wraps []int
 	// homes[w] is the domain of wrap w's CPUs.
 	homes []int
+	// orchestrated says that no wrap walks the workflow: every task is called
+	// through the gateway.
+	orchestrated bool
 	// domains are sets of CPUs that threads may share; every wrap is in one.
 	domains []domain
 	// cpus is the number of CPUs of all domains together.
@@ -59,6 +62,7 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 	if o := p.options; o.CPUs == l.cpus && !o.Spare {
 		l.everywhere = l.all()
 	}
+	l.orchestrated = pl.Calls == plan.ThroughGateway
 	firstCPU := 0
 	for w := range pl.Wraps {
 		wrap := &pl.Wraps[w]

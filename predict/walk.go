@@ -10,7 +10,7 @@ import (
 // group is what one agent works on for one caller: the stage's branches in wrap
 // 1, the branches that another wrap was called for, or a single task there.
 type group struct {
-	wrap int
+	wrap int // or outside
 	// children are the nodes that it walks.
 	children []int
 	// node that waits for it; -1: the stage.
@@ -27,8 +27,15 @@ type group struct {
 	forked []int
 }
 
-// begin starts the stage in wrap 1.
+// outside is the wrap of a group that an orchestrator walks.
+const outside = -1
+
+// begin starts the stage in wrap 1, or in the orchestrator.
 func (s *simulation) begin() {
+	if s.orchestrated {
+		s.launch(group{wrap: outside, node: -1, children: s.list(0)}, 0)
+		return
+	}
 	// The branches of a Parallel that run here gather before those elsewhere.
 	flat := s.stage.nodes[0].kind != workflow.BlockParallel
 	s.launch(group{wrap: 0, node: -1, children: s.list(0), gathers: flat}, 0)
@@ -59,7 +66,9 @@ func (s *simulation) launch(g group, delay int64) {
 // order.
 func (s *simulation) startGroup(i int) {
 	g := &s.groups[i]
-	s.fork(i, g.children)
+	if g.wrap != outside {
+		s.fork(i, g.children)
+	}
 	g.pending = len(g.children)
 	for _, n := range g.children {
 		s.nodes[n].up = -1
@@ -115,7 +124,7 @@ func (s *simulation) startParallel(n, i int) {
 	children := s.stage.nodes[n].children
 	first := len(s.lists)
 	for _, c := range children {
-		if o := s.nodes[c].owner; o == here || o < 0 {
+		if o := s.nodes[c].owner; o == here || o < 0 || here == outside {
 			s.lists = append(s.lists, c)
 		}
 	}
@@ -123,7 +132,7 @@ func (s *simulation) startParallel(n, i int) {
 	k := int64(0)
 	calibration := &s.p.calibration
 	for w := range len(s.wraps) - 1 {
-		if w == here {
+		if w == here || here == outside { // an orchestrator calls tasks, not branches
 			continue
 		}
 		first = len(s.lists)
@@ -146,7 +155,7 @@ func (s *simulation) startParallel(n, i int) {
 	s.nodes[n].pending++
 	// The first Parallel of a group uses the processes that the group forked.
 	inner := len(s.groups)
-	s.groups = append(s.groups, group{wrap: here, node: n, children: local, gathers: n == 0, home: s.groups[i].home, pending: len(local)})
+	s.groups = append(s.groups, group{wrap: here, node: n, children: local, gathers: n == 0 && here != outside, home: s.groups[i].home, pending: len(local)})
 	for _, c := range local {
 		s.nodes[c].up = -1
 		s.start(c, inner)
@@ -170,7 +179,7 @@ func (s *simulation) startTask(n, i int) {
 	}
 	if !here {
 		called := group{wrap: pl.wrap, node: n, children: s.list(n), remote: true, up: s.nodes[n].up, from: i}
-		s.launch(called, int64(calibration.INV)+int64(calibration.RPC)/2)
+		s.launch(called, int64(calibration.INV)+s.rpc()/2)
 		return
 	}
 	home := &s.groups[s.groups[i].home]
@@ -234,6 +243,15 @@ func (s *simulation) periodsIn(x *interpreter, t int) []period {
 	return task.cold
 }
 
+// rpc is what calling another wrap costs: an exchange with it, or one with the
+// gateway and one of the gateway's with the wrap.
+func (s *simulation) rpc() int64 {
+	if s.orchestrated {
+		return 2 * int64(s.p.calibration.RPC)
+	}
+	return int64(s.p.calibration.RPC)
+}
+
 // nodeDone tells a node's end to whatever waits for it.
 func (s *simulation) nodeDone(n int) {
 	up := s.nodes[n].up
@@ -275,7 +293,7 @@ func (s *simulation) childDone(i int) {
 	}
 	s.endForks(i)
 	if g.remote {
-		cost += int64(calibration.RPC) - int64(calibration.RPC)/2
+		cost += s.rpc() - s.rpc()/2
 	}
 	if cost == 0 {
 		s.groupDone(i)

@@ -39,6 +39,7 @@ func (s *session) models(ctx context.Context, project *workflow.Project, p *prof
 		if err != nil {
 			return nil, nil, err
 		}
+		pl.Calls = plan.Direct // placements are asked without a gateway
 		add(string(m), pl)
 	}
 	objectives := []struct {

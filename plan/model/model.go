@@ -16,7 +16,8 @@ type Model string
 // The deployment models.
 const (
 	// OneToOne gives every task a wrap with a CPU and a resident process of its
-	// own, as OpenFaaS, Knative and Step Functions do.
+	// own, and an orchestrator calls them through the gateway, as in OpenFaaS and
+	// Knative.
 	OneToOne Model = "one-to-one"
 	// SAND runs every task in a process of its own, forked for the request, all
 	// in one wrap.
@@ -64,9 +65,10 @@ func Build(m Model, in Input) (*plan.Plan, error) {
 		return nil, errors.New("the workflow has no Task state: there is nothing to place")
 	}
 	var wraps []plan.Wrap
+	calls := plan.Direct
 	switch m {
 	case OneToOne:
-		wraps = oneToOne(in.Definition)
+		wraps, calls = oneToOne(in.Definition), plan.ThroughGateway
 	case SAND:
 		wraps = []plan.Wrap{wrapOf(sand(in.Definition))}
 	case Faastlane:
@@ -83,7 +85,7 @@ func Build(m Model, in Input) (*plan.Plan, error) {
 	for i := range wraps {
 		wraps[i].Name = fmt.Sprintf("wrap-%d", i+1)
 	}
-	p := &plan.Plan{Workflow: in.Workflow, Model: string(m), Wraps: wraps}
+	p := &plan.Plan{Workflow: in.Workflow, Model: string(m), Calls: calls, Wraps: wraps}
 	err := p.Apart(plan.NewConflicts(in.Definition, in.Functions, in.Profile, in.Rules))
 	if in.Rules != nil {
 		err = errors.Join(err, p.Within(in.Rules.Limits, in.Profile))

@@ -16,7 +16,7 @@ func TestBuild(t *testing.T) {
 	d := predicttest.Define(t, predicttest.Seq{"first", predicttest.Par{"a", predicttest.Seq{"b1", "b2"}, "c", "d", "e", "f"}, predicttest.Par{"g", predicttest.Seq{"h", predicttest.Par{"i", "j"}}}, "last"})
 	for m, want := range map[Model]string{
 		OneToOne: `
-w · one-to-one · 13 wraps, 13 CPUs
+w · one-to-one · 13 wraps, 13 CPUs, called through the gateway
 ├─ wrap-1 · 1 CPU
 │  └─ pool on CPU 0 · first
 ├─ wrap-2 · 1 CPU

@@ -79,7 +79,7 @@ func checkModels(t *testing.T, r *rand.Rand) {
 		var ok bool
 		switch m {
 		case OneToOne:
-			ok = len(p.Wraps) == tasks && processes == tasks && p.CPUs() == tasks && forked == 0
+			ok = len(p.Wraps) == tasks && processes == tasks && p.CPUs() == tasks && forked == 0 && p.Calls == plan.ThroughGateway
 		case SAND:
 			ok = len(p.Wraps) == 1 && forked == processes
 		case Faastlane:

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -86,6 +88,68 @@ func TestConcurrentRequests(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestThroughGateway: where a plan says so, every task is a call of the gateway,
+// and requests inside are finished when it is told to end.
+func TestThroughGateway(t *testing.T) {
+	u := newUser(t)
+	dir := spread(t)
+	file := filepath.Join(dir, "plan.json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := strings.Replace(string(text), `"model": "test",`, `"model": "test", "calls": "gateway",`, 1)
+	if err := os.WriteFile(file, []byte(through), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := u.up(dir)
+	const requests = 20
+	var all sync.WaitGroup
+	for n := range requests {
+		all.Go(func() {
+			status, body, err := try(t, s.url+"/function/spread", fmt.Sprintf(`{"n": %d}`, n))
+			if err != nil || status != 200 || body != want(n) {
+				t.Errorf("n=%d: %d %s, %v, want %s", n, status, body, err, want(n))
+			}
+		})
+	}
+	all.Wait()
+	var routes []struct {
+		Name  string `json:"name"`
+		Count int    `json:"invocationCount"`
+	}
+	if err := json.Unmarshal([]byte(get(t, s.url+"/system/functions")), &routes); err != nil {
+		t.Fatal(err)
+	}
+	calls := make(map[string]int)
+	for _, r := range routes {
+		calls[r.Name] = r.Count
+	}
+	for _, task := range []string{"Inc", "Double", "Square", "Again", "Sum"} {
+		if n := calls["spread-"+task]; n != requests {
+			t.Errorf("the gateway counts %d calls of %s, want %d: %v", n, task, requests, calls)
+		}
+	}
+	// A failure keeps its name on the way through.
+	if status, body := post(t, s.url+"/function/spread", `{"m": 1}`); status != 500 || !strings.Contains(body, "States.TaskFailed") {
+		t.Errorf("%d %s", status, body)
+	}
+	answered := make(chan string, 1)
+	go func() {
+		status, body, err := try(t, s.url+"/function/spread", `{"n": 1, "sleep": 0.5}`)
+		answered <- fmt.Sprint(status, " ", body, " ", err)
+	}()
+	time.Sleep(300 * time.Millisecond) // it is inside, with calls to come
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-answered; got != "200 "+want(1)+" <nil>" {
+		t.Errorf("a request that was inside: %s", got)
+	}
+	<-s.ended
+	u.gone()
 }
 
 // members are the pids of a deployment's processes, by what they are.
