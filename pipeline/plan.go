@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/chiron-faas/chiron/internal/prices"
@@ -22,8 +23,8 @@ type PlanOptions struct {
 	Calibration *predict.Calibration
 	// SLO instead of the project's; zero: the project's.
 	SLO workflow.SLO
-	// Model is a fixed deployment model's name instead of the search's plan;
-	// empty or pgp.Name: the search's.
+	// Model is a fixed deployment model's name, or one of the search's (pgp.Names);
+	// empty: pgp.Name.
 	Model string
 	// Explain fills Planned.Search for a fixed model too.
 	Explain bool
@@ -90,7 +91,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 		return nil, fmt.Errorf("no plan can be: %w", err)
 	}
 	made.Bound = boundOf(o.Project.Definition, o.Profile)
-	searched := o.Model == "" || o.Model == pgp.Name
+	searched := o.Model == "" || slices.Contains(pgp.Names(), o.Model)
 	var err error
 	if o.Prices == nil {
 		if o.Prices, err = prices.Load(prices.Default); err != nil {
@@ -153,6 +154,7 @@ func (o *PlanOptions) problem(slo workflow.SLO) (pgp.Problem, error) {
 	if o.Exact {
 		p.Method = pgp.Exact
 	}
+	p.As(o.Model) // a fixed model's is the search's usual one: MakePlan does not take its plan
 	if slo.Latency == 0 {
 		return p, nil
 	}

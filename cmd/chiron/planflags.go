@@ -36,7 +36,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.DurationVar(&f.slo, "slo", 0, "`latency` to meet, such as 120ms, instead of the project's")
 	flags.Float64Var(&f.percentile, "percentile", workflow.DefaultPercentile, "`percentile` that --slo is meant at; 0: the mean")
-	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model` instead of the search")
+	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model`, or as the paper's\nChiron-P or with standby processes (chiron-s)")
 	flags.StringVar(&f.objective, "objective", string(plan.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
 	flags.IntVar(&f.cpus, "cpus", 0, "most CPUs that the plan may need; default: all of this machine's")
 	flags.BoolVar(&f.exact, "exact", false, fmt.Sprintf("look at every way to divide the functions (at most %d at a time)", pgp.MaxExact))
@@ -49,7 +49,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 }
 
 func modelNames() []string {
-	names := []string{pgp.Name}
+	names := pgp.Names()
 	for _, m := range model.All() {
 		names = append(names, string(m))
 	}

@@ -59,6 +59,15 @@ func (s *search) try(ctx context.Context, cpus int, target time.Duration) (*atte
 	a := &attempt{cpus: cpus, floor: hopeless.latency}
 	defer func() { a.evaluations = w.evaluations }()
 	for _, l := range s.layouts(cpus) {
+		if s.Mode != "" {
+			if err := a.tryShapes(ctx, w, l.only(s.Mode), target); err != nil {
+				return nil, err
+			}
+			if a.best.within(target) {
+				return a, nil
+			}
+			continue
+		}
 		if err := a.tryShapes(ctx, w, l(plan.Pool), target); err != nil {
 			return nil, err
 		}

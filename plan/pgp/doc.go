@@ -19,6 +19,7 @@
 //	              whole.go, exact.go      the same for stages that do not compose, and for all partitions
 //	              reshape.go              then other wraps for the same processes
 //	    candidate partition.go            all boards together make a plan, predicted whole
+//	  shared    shared.go                 another search, of pools whose processes share CPUs
 //	  finish    finish.go                 fewer wraps, shorter switch intervals
 //	Result      result.go                 with what else there is (alternatives.go)
 //

@@ -31,7 +31,11 @@ func (w *worker) pack(c *candidate, target time.Duration) (*candidate, error) {
 		if len(wraps) >= len(c.layout.wraps) {
 			break
 		}
-		for _, mode := range slices.Compact([]plan.Mode{c.layout.mode, plan.Pool}) {
+		modes := slices.Compact([]plan.Mode{c.layout.mode, plan.Pool})
+		if w.s.Mode != "" {
+			modes = []plan.Mode{w.s.Mode}
+		}
+		for _, mode := range modes {
 			packed, err := w.candidate(filled{newShape(mode, wraps), c.layout.sets})
 			if err != nil {
 				return nil, err

@@ -13,6 +13,15 @@ import (
 // mode that would come to the same as plan.Pool.
 type layout func(plan.Mode) []*shape
 
+// only are the shapes of a mode, with those in which no process has it, since each
+// is the first of its wrap.
+func (l layout) only(mode plan.Mode) []*shape {
+	if mode == plan.Pool {
+		return l(mode)
+	}
+	return append(slices.DeleteFunc(l(plan.Pool), func(sh *shape) bool { return len(sh.wraps) != len(sh.slots) }), l(mode)...)
+}
+
 // layouts to try with so many CPUs, those that need less memory first.
 func (s *search) layouts(cpus int) []layout {
 	of := s.deal(cpus)

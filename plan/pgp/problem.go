@@ -9,8 +9,32 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Name is the Plan.Model of searched plans.
-const Name = "chiron"
+// Names of searched plans, their Plan.Model.
+const (
+	// Name is the search's with all process modes.
+	Name = "chiron"
+	// NameShared is SharedPool's: the paper's Chiron-P.
+	NameShared = "chiron-p"
+	// NameStandby is the search's with standby processes instead of forked ones.
+	NameStandby = "chiron-s"
+)
+
+// Names lists them, the usual one first.
+func Names() []string { return []string{Name, NameShared, NameStandby} }
+
+// As makes the problem that of a name; false where that is none of Names.
+func (p *Problem) As(name string) bool {
+	switch name {
+	case Name:
+	case NameShared:
+		p.Method = SharedPool
+	case NameStandby:
+		p.Mode = plan.Standby
+	default:
+		return false
+	}
+	return true
+}
 
 // Method is how the tasks of a stage are put into processes.
 type Method string
@@ -23,6 +47,9 @@ const (
 	Algorithm2 Method = "algorithm-2"
 	// Exact looks at every partition of a stage of up to MaxExact tasks.
 	Exact Method = "exact"
+	// SharedPool is the paper's for process pools (section 4): one wrap, a resident
+	// process for each branch, several pinned to one CPU (shared.go).
+	SharedPool Method = "shared-pool"
 )
 
 // MaxExact is the most tasks of a stage that Exact takes.
@@ -40,6 +67,9 @@ type Problem struct {
 	// Goal; empty: plan.FewestCPUs.
 	Goal   plan.Goal
 	Method Method
+	// Mode that all processes but the first of each wrap are to have; empty: what
+	// is best.
+	Mode plan.Mode
 	// SLO is the latency to meet; 0 asks for nothing.
 	SLO time.Duration
 	// AtPercentile says what a plan takes at the percentile that the SLO is meant

@@ -31,7 +31,11 @@ func (s *search) search(ctx context.Context) (*Result, error) {
 	}
 	r := &Result{SLO: s.SLO, Target: s.SLO}
 	known := make(map[int]*attempt)
-	best, err := s.find(ctx, r, known)
+	find := s.find
+	if s.Method == SharedPool {
+		find = s.shared
+	}
+	best, err := find(ctx, r, known)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (f filled) without() filled {
 
 // plan makes a plan of the processes.
 func (s *search) plan(f filled) *plan.Plan {
-	p := &plan.Plan{Workflow: s.Workflow, Model: Name}
+	p := &plan.Plan{Workflow: s.Workflow, Model: s.name()}
 	j := 0
 	for i, ws := range f.wraps {
 		w := plan.Wrap{Name: fmt.Sprintf("wrap-%d", i+1), CPUs: ws.cpus}
@@ -112,6 +112,17 @@ func (s *search) plan(f filled) *plan.Plan {
 		p.Wraps = append(p.Wraps, w)
 	}
 	return p
+}
+
+// name of the plans that are searched.
+func (s *search) name() string {
+	switch {
+	case s.Method == SharedPool:
+		return NameShared
+	case s.Mode == plan.Standby:
+		return NameStandby
+	}
+	return Name
 }
 
 // allowed says why a plan may not be: it breaks a rule or a limit.
