@@ -152,7 +152,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 // Read reports what a run has measured so far, with the predictions of this
 // program: what was measured is predicted anew.
 func Read(dir string) (*Report, error) {
-	a, _, err := readArchive(dir)
+	a, err := readArchive(dir)
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %w", err)
 	}

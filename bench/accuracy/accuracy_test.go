@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/bench/journal"
 	"github.com/chiron-faas/chiron/internal/affinity"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
@@ -248,10 +249,17 @@ func TestArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.file.WriteString(`{"workflow": "w", "measure`); err != nil {
+	if err := r.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.file.Close(); err != nil {
+	cut, err := os.OpenFile(filepath.Join(dir, journal.File), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cut.WriteString(`{"workflow": "w", "measure`); err != nil {
+		t.Fatal(err)
+	}
+	if err := cut.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if r, err = openArchive(dir, s); err != nil {
@@ -263,19 +271,19 @@ func TestArchive(t *testing.T) {
 	if err := r.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	a, _, err := readArchive(dir)
+	a, err := readArchive(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if done := a.workflow("w").done; len(done) != 2 || done["a"] == nil || done["b"] == nil || len(a.calibrations) != 1 || *a.setup != s {
 		t.Errorf("read again: %v, %d calibrations, setup %+v", done, len(a.calibrations), a.setup)
 	}
-	name := filepath.Join(dir, archiveFile)
+	name := filepath.Join(dir, journal.File)
 	for _, bad := range []string{"{}}\n", "\n", `{"what": 1}` + "\n", `{"workflow": "w", "profile": {}}` + "\n", `{"workflow": "w", "definition": {"States": 1}}` + "\n"} {
 		if err := os.WriteFile(name, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := readArchive(dir); err == nil || !strings.Contains(err.Error(), "line 1") {
+		if _, err := readArchive(dir); err == nil || !strings.Contains(err.Error(), "line 1") {
 			t.Errorf("%q was read: %v", bad, err)
 		}
 	}

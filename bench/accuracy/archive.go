@@ -1,27 +1,21 @@
 package accuracy
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/journal"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// archiveFile is the name of what is measured, in the run's folder: a JSON
-// object a line, appended as they come. Nothing in it is a prediction.
-const archiveFile = "measured.jsonl"
-
-// archive is everything that was measured, in the order in which it was.
+// archive is everything that was measured, in the order in which it was: a run's
+// journal. Nothing in it is a prediction.
 type archive struct {
 	setup        *setup
 	workflows    []*measuredWorkflow // in the order of their first line
@@ -87,48 +81,17 @@ type line struct {
 	Measurement *measurement         `json:"measurement,omitempty"`
 }
 
-// maxLine bounds a line, bytes: the placements of a run, some kB each.
-const maxLine = 256 << 20
-
-// readArchive reads a run's folder. Where the last line was cut short, because
-// the program was killed while it wrote, that line is left out; complete is
-// where what was read ends.
-func readArchive(dir string) (a *archive, complete int64, err error) {
-	name := filepath.Join(dir, archiveFile)
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	a = &archive{}
-	r := bufio.NewReaderSize(io.LimitReader(f, 1<<34), 1<<20)
-	for number := 1; ; number++ {
-		data, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return a, complete, nil
-		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("%s: %w", name, err)
-		}
-		if len(data) > maxLine {
-			return nil, 0, fmt.Errorf("%s: line %d has more than %d MB", name, number, maxLine>>20)
-		}
-		if err := a.read(data); err != nil {
-			return nil, 0, fmt.Errorf("%s: line %d: %w", name, number, err)
-		}
-		complete += int64(len(data))
-	}
+// readArchive reads a run's folder.
+func readArchive(dir string) (*archive, error) {
+	a := &archive{}
+	_, err := journal.Read(dir, a.read)
+	return a, err
 }
 
 func (a *archive) read(data []byte) error {
 	var l line
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
+	if err := journal.Decode(data, &l); err != nil {
 		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is something behind its object")
 	}
 	return a.take(&l)
 }
@@ -190,47 +153,37 @@ func (a *archive) workflow(name string) *measuredWorkflow {
 // recorder appends to a run's archive.
 type recorder struct {
 	*archive
-	file *os.File
+	file *journal.Writer
 }
 
 // openArchive opens a run's folder, making what is not there, to go on with it.
 func openArchive(dir string, s setup) (*recorder, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	name := filepath.Join(dir, archiveFile)
-	a, complete, err := readArchive(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		a, err = &archive{}, nil
-	}
+	a := &archive{}
+	file, err := journal.Open(dir, a.read)
 	if err != nil {
 		return nil, err
 	}
-	if was := a.setup; was != nil {
-		if why := was.Machine.Difference(s.Machine); why != "" {
-			return nil, fmt.Errorf("%s is from %s: measure into another folder", name, why)
-		}
-		if was.Seed != s.Seed || was.Sample != s.Sample || was.Tracer != s.Tracer {
-			return nil, fmt.Errorf("%s is of seed %d, %d placements a workflow and tracer %q: go on with those, or measure into another folder", name, was.Seed, was.Sample, was.Tracer)
-		}
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	r := &recorder{archive: a, file: f}
-	// What was cut short is written over.
-	err = f.Truncate(complete)
-	if err == nil {
-		_, err = f.Seek(complete, io.SeekStart)
-	}
-	if err == nil && a.setup == nil {
-		err = r.write(&line{Setup: &s})
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	r := &recorder{archive: a, file: file}
+	if err := r.begin(dir, s); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return r, nil
+}
+
+// begin writes down what the run is, or checks that it is that.
+func (r *recorder) begin(dir string, s setup) error {
+	was := r.setup
+	if was == nil {
+		return r.write(&line{Setup: &s})
+	}
+	name := filepath.Join(dir, journal.File)
+	if why := was.Machine.Difference(s.Machine); why != "" {
+		return fmt.Errorf("%s is from %s: measure into another folder", name, why)
+	}
+	if was.Seed != s.Seed || was.Sample != s.Sample || was.Tracer != s.Tracer {
+		return fmt.Errorf("%s is of seed %d, %d placements a workflow and tracer %q: go on with those, or measure into another folder", name, was.Seed, was.Sample, was.Tracer)
+	}
+	return nil
 }
 
 // write appends a line, and takes it.
@@ -238,11 +191,7 @@ func (r *recorder) write(l *line) error {
 	if l.At.IsZero() {
 		l.At = time.Now().UTC()
 	}
-	data, err := json.Marshal(l)
-	if err != nil {
-		return err
-	}
-	if _, err := r.file.Write(append(data, '\n')); err != nil {
+	if err := r.file.Write(l); err != nil {
 		return err
 	}
 	return r.take(l)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/chiron-faas/chiron/bench/proc"
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan"
 )
@@ -83,7 +84,7 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 		}
 	}
 	begin := time.Now().UTC()
-	before, err := readLoad()
+	before, err := proc.ReadLoad()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,7 +108,7 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 			}
 		}
 	}
-	after, err := readLoad()
+	after, err := proc.ReadLoad()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -115,7 +116,7 @@ func (s *session) measure(ctx context.Context, w *subject, batch []*Placement) (
 	var measured []*measurement
 	var failures []error
 	for _, p := range all {
-		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.latencies, Traces: p.traces, Others: others(before, after)}
+		m := &measurement{Placement: p.ID, Begin: begin, End: end, Latencies: p.latencies, Traces: p.traces, Others: proc.Others(before, after)}
 		if p.failure != nil {
 			m.Latencies, m.Traces, m.Failure = nil, nil, p.failure.Error()
 			failures = append(failures, fmt.Errorf("%s: %w", p.name(), p.failure))

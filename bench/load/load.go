@@ -5,15 +5,11 @@
 package load
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +32,12 @@ type Options struct {
 	// Requests in all; 0: until Duration is over.
 	Requests int
 	Duration time.Duration
+	// Answers asks for Result.Answers.
+	Answers bool
 }
+
+// maxAnswers bounds the different answers that are kept of a connection.
+const maxAnswers = 1000
 
 // Result is what the client saw.
 type Result struct {
@@ -44,6 +45,9 @@ type Result struct {
 	Latencies []time.Duration
 	// Elapsed from the first request's begin to the last answer's end.
 	Elapsed time.Duration
+	// Answers are the bodies that were answered, each once, for who checks them:
+	// the first maxAnswers of each connection.
+	Answers []string
 }
 
 // Rate is answers a second.
@@ -62,12 +66,9 @@ func (r Result) Percentile(q float64) time.Duration { return quantile.Nearest(r.
 func Run(ctx context.Context, t Target, o Options) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", t.Path, len(t.Body))
-	request = append(request, t.Body...)
-	conns := make([]net.Conn, o.Connections)
+	conns := make([]*Conn, o.Connections)
 	for i := range conns {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, t.Network, t.Address)
+		c, err := Dial(ctx, t)
 		if err != nil {
 			return Result{}, fmt.Errorf("load: %w", err)
 		}
@@ -79,12 +80,13 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 	end := begin.Add(o.Duration)
 	var all sync.WaitGroup
 	latencies := make([][]time.Duration, len(conns))
+	answers := make([]map[string]bool, len(conns))
 	failures := make([]error, len(conns))
 	for i, c := range conns {
 		all.Go(func() {
-			stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+			stop := context.AfterFunc(ctx, c.giveUp)
 			defer stop()
-			r := bufio.NewReaderSize(c, 16<<10)
+			answers[i] = make(map[string]bool)
 			for {
 				if o.Requests > 0 && sent.Add(1) > int64(o.Requests) {
 					return
@@ -93,18 +95,30 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 				if o.Requests == 0 && start.After(end) {
 					return
 				}
-				if err := exchange(c, r, request); err != nil {
+				answer, err := c.post(false)
+				if err != nil {
 					failures[i] = err
 					cancel() // the others' failures are its consequence
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(start))
+				// No copy is made of an answer that is known.
+				if o.Answers && len(answers[i]) < maxAnswers && !answers[i][string(answer.Body)] {
+					answers[i][string(answer.Body)] = true
+				}
 			}
 		})
 	}
 	all.Wait()
 	result := Result{Elapsed: time.Since(begin), Latencies: slices.Concat(latencies...)}
 	slices.Sort(result.Latencies)
+	for _, some := range answers {
+		for body := range some {
+			result.Answers = append(result.Answers, body)
+		}
+	}
+	slices.Sort(result.Answers)
+	result.Answers = slices.Compact(result.Answers)
 	for _, err := range failures {
 		if err != nil && !errors.Is(err, context.Canceled) && !isTimeout(err) {
 			return result, fmt.Errorf("load: %w", err)
@@ -116,41 +130,4 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 func isTimeout(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()
-}
-
-// exchange sends one request and reads its answer.
-func exchange(c net.Conn, r *bufio.Reader, request []byte) error {
-	if _, err := c.Write(request); err != nil {
-		return err
-	}
-	line, err := r.ReadSlice('\n')
-	if err != nil {
-		return err
-	}
-	status := string(line)
-	length := -1
-	for {
-		line, err = r.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		if len(line) <= 2 {
-			break
-		}
-		if name, value, ok := strings.Cut(string(line), ":"); ok && strings.EqualFold(name, "Content-Length") {
-			if length, err = strconv.Atoi(strings.TrimSpace(value)); err != nil {
-				return fmt.Errorf("an answer's length: %w", err)
-			}
-		}
-	}
-	if length < 0 {
-		return errors.New("an answer has no Content-Length")
-	}
-	if !strings.HasPrefix(status, "HTTP/1.1 200") {
-		body := make([]byte, min(length, 300))
-		_, _ = io.ReadFull(r, body)
-		return fmt.Errorf("answered %s %s", strings.TrimSpace(status), body)
-	}
-	_, err = r.Discard(length)
-	return err
 }

@@ -1,21 +1,14 @@
 package path
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
-	"github.com/chiron-faas/chiron/bench/load"
-	"github.com/chiron-faas/chiron/deploy/local"
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -24,82 +17,19 @@ const handler = `def handler(event, context):
     return event
 `
 
-const (
-	// startPatience bounds the start of a system, stopPatience its end.
-	startPatience = time.Minute
-	stopPatience  = 20 * time.Second
-)
-
-// chiron is a "chiron up" that serves.
-type chiron struct {
-	command *exec.Cmd
-	output  *bytes.Buffer
-	// gateway and agent of the workflow.
-	gateway, agent load.Target
-}
-
-// startChiron serves a workflow of n trivial functions in one process.
-func startChiron(ctx context.Context, binary, dir, name string, n int) (*chiron, error) {
+// start serves a workflow of n trivial functions in one process.
+func start(ctx context.Context, binary, dir, name string, n int) (*serving.Program, error) {
 	project := filepath.Join(dir, name)
 	if err := writeProject(project, name, n); err != nil {
 		return nil, fmt.Errorf("bench path: %w", err)
 	}
-	state := filepath.Join(dir, "run-"+name)
-	if err := os.Mkdir(state, 0o700); err != nil {
-		return nil, fmt.Errorf("bench path: %w", err)
-	}
-	c := &chiron{output: &bytes.Buffer{}}
-	c.command = exec.Command(binary, "up", project, "--listen", "127.0.0.1:0", "--output", "json")
-	c.command.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+state) // beside this user's deployments
-	c.command.Stderr = c.output
-	stdout, err := c.command.StdoutPipe()
+	p, err := serving.Start(ctx, serving.ProgramOptions{
+		Binary: binary, Project: project, Name: name, State: filepath.Join(dir, "run-"+name), Body: body,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bench path: %w", err)
 	}
-	if err := c.command.Start(); err != nil {
-		return nil, fmt.Errorf("bench path: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = c.command.Process.Signal(syscall.SIGTERM) })
-	defer stop()
-	patience := time.AfterFunc(startPatience, func() { _ = c.command.Process.Signal(syscall.SIGTERM) })
-	defer patience.Stop()
-	var up struct {
-		URL string `json:"url"`
-	}
-	if err := json.NewDecoder(stdout).Decode(&up); err != nil {
-		return nil, errors.Join(fmt.Errorf("bench path: chiron up did not come up: %w: %s", err, lastLine(c.output.String())), c.stop())
-	}
-	u, err := url.Parse(up.URL)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("bench path: %w", err), c.stop())
-	}
-	c.gateway = load.Target{Network: "tcp", Address: u.Host, Path: "/function/" + name, Body: body}
-	target, err := local.New(local.Options{Binary: binary, Dir: filepath.Join(state, "chiron")})
-	if err == nil {
-		status, statusErr := target.Status(ctx, name)
-		if err = statusErr; err == nil {
-			c.agent = load.Target{Network: "unix", Address: strings.TrimPrefix(status.Wraps[0].Address, "unix://"), Path: "/", Body: body}
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("bench path: %w", err), c.stop())
-	}
-	return c, nil
-}
-
-// stop takes it down.
-func (c *chiron) stop() error { return stop(c.command) }
-
-func stop(c *exec.Cmd) error {
-	_ = c.Process.Signal(syscall.SIGTERM) // it may have ended
-	kill := time.AfterFunc(stopPatience, func() { _ = c.Process.Kill() })
-	defer kill.Stop()
-	err := c.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil // ended as it was told to
-	}
-	return err
+	return p, nil
 }
 
 // writeProject writes a project with its plan, so that nothing is measured to
@@ -132,9 +62,4 @@ func writeProject(dir, name string, n int) error {
 		os.WriteFile(filepath.Join(dir, "echo.py"), []byte(handler), 0o644),
 		plan.Write(filepath.Join(dir, "plan.json"), made),
 	)
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return lines[len(lines)-1]
 }

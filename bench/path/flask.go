@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/chiron-faas/chiron/bench/load"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 // flaskProgram serves the handler as OpenFaaS' Python templates do: Flask under
@@ -53,7 +54,7 @@ type flask struct {
 
 func startFlask(ctx context.Context, dir string) (*flask, error) {
 	if out, err := exec.CommandContext(ctx, python, "-c", "import flask, waitress").CombinedOutput(); err != nil {
-		return nil, &missingError{lastLine(string(out))}
+		return nil, &missingError{serving.LastLine(string(out))}
 	}
 	folder := filepath.Join(dir, "flask")
 	err := errors.Join(
@@ -82,4 +83,4 @@ func startFlask(ctx context.Context, dir string) (*flask, error) {
 	return f, nil
 }
 
-func (f *flask) stop() error { return stop(f.command) }
+func (f *flask) stop() error { return serving.Stop(f.command) }

@@ -94,22 +94,26 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	report := &Report{}
 	o.Progress("starting one function, the workflow and Flask")
-	one, err := startChiron(ctx, o.Binary, dir, "one", 1)
+	one, err := start(ctx, o.Binary, dir, "one", 1)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, one.stop()) }()
-	ten, err := startChiron(ctx, o.Binary, dir, "ten", 10)
+	defer func() { err = errors.Join(err, one.Stop()) }()
+	agent, err := one.Agent(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bench path: %w", err)
+	}
+	ten, err := start(ctx, o.Binary, dir, "ten", 10)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, ten.stop()) }()
+	defer func() { err = errors.Join(err, ten.Stop()) }()
 	subjects := []*subject{
-		{row: Row{Name: Agent, Connections: 1}, target: one.agent},
-		{row: Row{Name: Agent, Connections: connections}, target: one.agent},
-		{row: Row{Name: Gateway, Connections: 1, Target: fmt.Sprintf("≤ %.1f ms", targetLatencyMS)}, target: one.gateway},
-		{row: Row{Name: Gateway, Connections: connections, Target: fmt.Sprintf("≥ %d/s", targetRate)}, target: one.gateway},
-		{row: Row{Name: Workflow, Connections: 1, Target: fmt.Sprintf("< %.0f ms", targetWorkflowMS)}, target: ten.gateway},
+		{row: Row{Name: Agent, Connections: 1}, target: agent},
+		{row: Row{Name: Agent, Connections: connections}, target: agent},
+		{row: Row{Name: Gateway, Connections: 1, Target: fmt.Sprintf("≤ %.1f ms", targetLatencyMS)}, target: one.Gateway()},
+		{row: Row{Name: Gateway, Connections: connections, Target: fmt.Sprintf("≥ %d/s", targetRate)}, target: one.Gateway()},
+		{row: Row{Name: Workflow, Connections: 1, Target: fmt.Sprintf("< %.0f ms", targetWorkflowMS)}, target: ten.Gateway()},
 	}
 	flask, err := startFlask(ctx, dir)
 	var missing *missingError

@@ -1,4 +1,4 @@
-package accuracy
+package proc
 
 import (
 	"bytes"
@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// load is what CPUs have done so far, in clock ticks (proc(5)).
-type load struct {
+// Load is what CPUs have done so far, in clock ticks (proc(5)).
+type Load struct {
 	// busy and all of the machine's CPUs; stolen by other machines on the same
 	// hardware counts as busy.
 	busy, all float64
@@ -19,19 +20,19 @@ type load struct {
 	own float64
 }
 
-// readLoad reads /proc.
-func readLoad() (load, error) {
+// ReadLoad reads /proc.
+func ReadLoad() (Load, error) {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return load{}, err
+		return Load{}, err
 	}
 	l, err := machineLoad(data)
 	if err != nil {
-		return load{}, err
+		return Load{}, err
 	}
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return load{}, err
+		return Load{}, err
 	}
 	parents := make(map[int]int)
 	used := make(map[int]float64)
@@ -63,17 +64,17 @@ func readLoad() (load, error) {
 
 // machineLoad reads the first line of /proc/stat: user, nice, system, idle,
 // iowait, irq, softirq, steal; what follows is counted in user and nice already.
-func machineLoad(data []byte) (load, error) {
+func machineLoad(data []byte) (Load, error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	fields := strings.Fields(string(line))
 	if len(fields) < 9 || fields[0] != "cpu" {
-		return load{}, fmt.Errorf("/proc/stat begins with %.60q", line)
+		return Load{}, fmt.Errorf("/proc/stat begins with %.60q", line)
 	}
-	var l load
+	var l Load
 	for i, f := range fields[1:9] {
 		ticks, err := strconv.ParseFloat(f, 64)
 		if err != nil {
-			return load{}, fmt.Errorf("/proc/stat: %w", err)
+			return Load{}, fmt.Errorf("/proc/stat: %w", err)
 		}
 		l.all += ticks
 		if i != 3 && i != 4 {
@@ -111,11 +112,35 @@ func processLoad(data []byte) (pid, parent int, ticks float64, ok bool) {
 	return pid, parent, ticks, true
 }
 
-// others is the part of the machine's CPUs that other programs used between two
+// Others is the part of the machine's CPUs that other programs used between two
 // readings.
-func others(begin, end load) float64 {
+func Others(begin, end Load) float64 {
 	if end.all <= begin.all {
 		return 0
 	}
 	return max(0, (end.busy-begin.busy)-(end.own-begin.own)) / (end.all - begin.all)
+}
+
+// tickRate is of the clock ticks that /proc counts in: USER_HZ, which the kernel
+// has fixed at 100 for programs on every architecture that Go knows.
+const tickRate = 100
+
+// Used is the CPU time that processes and all below them have used so far,
+// children that they have waited for included.
+func Used(roots ...int) (time.Duration, error) {
+	below, err := tree(roots)
+	if err != nil {
+		return 0, err
+	}
+	var ticks float64
+	for _, pid := range below {
+		data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		if err != nil {
+			continue // it has ended
+		}
+		if _, _, t, ok := processLoad(data); ok {
+			ticks += t
+		}
+	}
+	return time.Duration(ticks / tickRate * float64(time.Second)), nil
 }

@@ -1,4 +1,4 @@
-package accuracy
+package proc
 
 import (
 	"syscall"
@@ -33,25 +33,25 @@ func TestProcessLoad(t *testing.T) {
 }
 
 func TestOthers(t *testing.T) {
-	got := others(load{busy: 100, all: 1000, own: 50}, load{busy: 400, all: 2000, own: 150})
+	got := Others(Load{busy: 100, all: 1000, own: 50}, Load{busy: 400, all: 2000, own: 150})
 	if got < 0.1999 || got > 0.2001 { // (300 - 100) of 1000
 		t.Errorf("others used %v, want 0.2", got)
 	}
-	if got := others(load{all: 10}, load{all: 10}); got != 0 {
+	if got := Others(Load{all: 10}, Load{all: 10}); got != 0 {
 		t.Errorf("others used %v of no time", got)
 	}
 }
 
 // What this process burns is its own.
 func TestOwnLoad(t *testing.T) {
-	begin, err := readLoad()
+	begin, err := ReadLoad()
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Until it has had 200 ms of a CPU, however many others there are.
 	for start := usedCPU(t); usedCPU(t)-start < 200*time.Millisecond; {
 	}
-	end, err := readLoad()
+	end, err := ReadLoad()
 	if err != nil {
 		t.Fatal(err)
 	}
