@@ -1,5 +1,6 @@
 # make run    build, then run examples/finra-5 end to end
 # make test   everything that CI runs
+#             (SYSTEMS= leaves out the side by side of the deployment models)
 # make bench  Go's benchmarks, how the search's time grows, the cost of our own path beside Flask
 
 GO     ?= go
@@ -9,11 +10,13 @@ VENV   := .cache/venv
 # Learned models, an optional tool: see bench/yardsticks/requirements.txt.
 YARDSTICKS := bench/yardsticks
 SHAPES := bench/accuracy/shapes/functions
+# Projects that make test measures shortly under every deployment model; empty: none.
+SYSTEMS ?= examples/finra-5
 # ruff fails for a folder that is not there.
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python bench fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench fuzz fmt prerequisites clean
 
 all: build
 
@@ -28,7 +31,7 @@ generate:
 run: build
 	$(BIN) run examples/finra-5
 
-test: check test-python test-go
+test: check test-python test-go test-systems
 
 # What this repository needs besides Go; installs it where it may (root on
 # Debian), else prints the one line that does.
@@ -58,6 +61,11 @@ test-python: $(VENV)/ready
 	@if $(VENV)/bin/python -c 'import jax, sklearn' 2>/dev/null; \
 	then cd $(YARDSTICKS) && $(CURDIR)/$(VENV)/bin/python -m pytest -q -p no:cacheprovider; \
 	else echo "$(YARDSTICKS): not tested, its requirements are not installed"; fi
+
+# Fails where a system does not run a workflow, or answers wrongly; targets are
+# told, not asked for.
+test-systems: build
+	$(if $(strip $(SYSTEMS)),$(BIN) bench systems --quick $(SYSTEMS),@echo "no side by side: SYSTEMS is empty")
 
 bench: build
 	@scripts/prerequisites bench

@@ -1,0 +1,132 @@
+package systems
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/chiron-faas/chiron/bench/load"
+	"github.com/chiron-faas/chiron/bench/proc"
+	"github.com/chiron-faas/chiron/bench/serving"
+	"github.com/chiron-faas/chiron/plan"
+)
+
+const (
+	// warmUps come before whatever counts.
+	warmUps = 3
+	// pause before each request: what the one before leaves behind (forked
+	// children that end, and are reaped) is no part of this one's latency.
+	pause = 3 * time.Millisecond
+	// startPatience bounds the start of a deployment for each of its wraps, beside
+	// serving.DefaultPatience.
+	startPatience = 2 * time.Second
+)
+
+// served is a system that is up: a "chiron up" with its gateway.
+type served struct {
+	program *serving.Program
+	conn    *load.Conn
+	dir     string
+	plan    *plan.Plan
+}
+
+// up serves a workflow by a plan.
+func (s *session) up(ctx context.Context, w *subject, pl *plan.Plan) (_ *served, err error) {
+	// A project folder of its own: its bundles are there. And one for sockets, with
+	// a short path.
+	s.starts++
+	u := &served{dir: filepath.Join(s.dir, fmt.Sprintf("u%d", s.starts)), plan: pl}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.down())
+		}
+	}()
+	project := filepath.Join(u.dir, "p")
+	if _, err := copyProject(w.project, project); err != nil {
+		return nil, err
+	}
+	if err := plan.Write(filepath.Join(project, "plan.json"), pl); err != nil {
+		return nil, err
+	}
+	u.program, err = serving.Start(ctx, serving.ProgramOptions{
+		Binary: s.Binary, Project: project, Name: w.project.Name, State: filepath.Join(u.dir, "s"), Body: w.project.Input,
+		Patience: serving.DefaultPatience + time.Duration(len(pl.Wraps))*startPatience,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if u.conn, err = load.Dial(ctx, u.program.Gateway()); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// down ends it, also where the context has ended: nothing may run on.
+func (u *served) down() error {
+	var failures []error
+	if u.conn != nil {
+		_ = u.conn.Close() // it may have been closed by the other side
+	}
+	if u.program != nil {
+		failures = append(failures, u.program.Stop())
+	}
+	return errors.Join(append(failures, os.RemoveAll(u.dir))...)
+}
+
+// request makes one, after a pause, and checks its answer.
+func (u *served) request(ctx context.Context, c *checker) (time.Duration, error) {
+	time.Sleep(pause)
+	begun := time.Now()
+	a, err := u.conn.Post(ctx, false)
+	took := time.Since(begun)
+	if err != nil {
+		return 0, err
+	}
+	return took, c.answer(a.Body)
+}
+
+// trace makes a request that tells what its tasks did.
+func (u *served) trace(ctx context.Context, w *subject) (traced, error) {
+	time.Sleep(pause)
+	begun := time.Now()
+	a, err := u.conn.Post(ctx, true)
+	took := time.Since(begun)
+	if err != nil {
+		return traced{}, err
+	}
+	if err := w.check.answer(a.Body); err != nil {
+		return traced{}, err
+	}
+	return readTrace(w.project.Definition, a.Trace, took)
+}
+
+// wraps are the first processes of its wraps.
+func (u *served) wraps(ctx context.Context) ([]int, error) {
+	status, err := u.program.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, w := range status.Wraps {
+		if w.PID > 0 {
+			pids = append(pids, w.PID)
+		}
+	}
+	if len(pids) != len(u.plan.Wraps) {
+		return nil, fmt.Errorf("%d of %d wraps are up", len(pids), len(u.plan.Wraps))
+	}
+	return pids, nil
+}
+
+// memory that the wraps hold now, and how many processes they are.
+func (u *served) memory(ctx context.Context) (int64, int, error) {
+	pids, err := u.wraps(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	h, err := proc.Held(pids...)
+	return h.Memory, h.Processes, err
+}
