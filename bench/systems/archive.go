@@ -55,7 +55,8 @@ type prepared struct {
 	Inputs     string          `json:"inputs"`
 	Definition json.RawMessage `json:"definition"`
 	Profile    json.RawMessage `json:"profile"`
-	// SLO that was searched for: Faastlane's mean of a few requests and Slack.
+	// SLO that was searched for: Faastlane's mean of a few requests, or what was
+	// predicted of it where that is less, and Slack.
 	SLO time.Duration `json:"slo_ns"`
 	// Plans of the systems.
 	Plans []made `json:"plans"`

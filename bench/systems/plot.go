@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/chiron-faas/chiron/internal/svg"
+	"github.com/chiron-faas/chiron/plan/model"
+	"github.com/chiron-faas/chiron/plan/pgp"
 )
 
 // Measures of the pictures, pixels.
@@ -52,8 +54,8 @@ func bars(title, unit string, groups []string, all []series) *svg.Picture {
 				continue
 			}
 			y := scale.at(s.values[g])
-			pic.Rect(x+width*0.08+float64(i)*bar, y, bar*0.92, plotTop+plotHeight-y, svg.Fill(colour(i)), fmt.Sprintf("%s, %s: %s %s", group, s.name, figure(s.values[g]), unit))
-			if i >= svg.Colours { // the palette has begun again
+			pic.Rect(x+width*0.08+float64(i)*bar, y, bar*0.92, plotTop+plotHeight-y, svg.Fill(shade(s.name, i)), fmt.Sprintf("%s, %s: %s %s", group, s.name, figure(s.values[g]), unit))
+			if shade(s.name, i) >= svg.Colours { // the palette has begun again
 				pic.Line(svg.Point{X: x + width*0.08 + (float64(i)+0.46)*bar, Y: y}, svg.Point{X: x + width*0.08 + (float64(i)+0.46)*bar, Y: plotTop + plotHeight}, svg.Mark)
 			}
 		}
@@ -66,8 +68,17 @@ func bars(title, unit string, groups []string, all []series) *svg.Picture {
 	return pic
 }
 
-// colour of the i-th of some series.
-func colour(i int) int { return i % svg.Colours }
+// shade of a series that is the i-th: a number of its own for each system, the same
+// in every picture; those from svg.Colours on are drawn with gaps or a mark.
+func shade(name string, i int) int {
+	if at := slices.Index([]string{
+		pgp.Name, yardstick, string(model.OneToOne), string(model.SAND), pgp.NameShared, string(model.FaastlaneP), string(model.FaastlaneT),
+		pgp.NameStandby, string(model.FaastlanePlus), // in the colours of Chiron and Faastlane
+	}, name); at >= 0 {
+		return at
+	}
+	return i
+}
 
 // axis is the vertical one.
 type axis struct {
@@ -114,8 +125,8 @@ func (a axis) draw(pic *svg.Picture, unit string) {
 func legend(pic *svg.Picture, names []string) {
 	x, y := plotLeft, plotTop+plotHeight+48
 	for i, name := range names {
-		pic.Rect(x, y-9, 10, 10, svg.Fill(colour(i)), "")
-		if i >= svg.Colours {
+		pic.Rect(x, y-9, 10, 10, svg.Fill(shade(name, i)), "")
+		if shade(name, i) >= svg.Colours {
 			pic.Line(svg.Point{X: x + 5, Y: y - 9}, svg.Point{X: x + 5, Y: y + 1}, svg.Mark)
 		}
 		pic.Text(svg.Point{X: x + 15, Y: y}, name, svg.Label)
@@ -172,7 +183,11 @@ func distributions(title string, panels []string, unit string, all [][]curve) *s
 			if n := len(sorted); n > 0 {
 				points = append(points, svg.Point{X: x.At(sorted[n-1]), Y: y.At(1)})
 			}
-			pic.Polyline(points, svg.Stroke(colour(k)))
+			class := svg.Stroke(shade(c.name, k))
+			if shade(c.name, k) >= svg.Colours {
+				class += " " + svg.Dash
+			}
+			pic.Polyline(points, class)
 		}
 	}
 	var names []string
@@ -229,7 +244,7 @@ func timelines(title string, all []timeline) *svg.Picture {
 		pic.Line(svg.Point{X: x.At(t.long), Y: y - 22}, svg.Point{X: x.At(t.long), Y: y + row*float64(min(len(t.tasks), maxStrips))}, svg.Mark)
 		for _, s := range t.tasks[:min(len(t.tasks), maxStrips)] {
 			pic.Text(svg.Point{X: left - 8, Y: y + 9}, shorten(s.name, 24), svg.Dim+" "+svg.End)
-			pic.Rect(x.At(s.begin), y, x.At(s.end)-x.At(s.begin), row-4, svg.Fill(colour(s.kind)), fmt.Sprintf("%s: %.2f to %.2f ms", s.name, s.begin, s.end))
+			pic.Rect(x.At(s.begin), y, x.At(s.end)-x.At(s.begin), row-4, svg.Fill(s.kind), fmt.Sprintf("%s: %.2f to %.2f ms", s.name, s.begin, s.end))
 			y += row
 		}
 	}

@@ -69,7 +69,7 @@ func (s *session) prepare(ctx context.Context, w *subject) error {
 		return fmt.Errorf("everything is held against %s, which cannot run it: %s", yardstick, why)
 	}
 	s.tell(w, yardstick, "its mean, for the SLO", 0, 0)
-	if p.SLO, err = s.findSLO(ctx, w, p.Plans[at].Plan); err != nil {
+	if p.SLO, err = s.findSLO(ctx, w, p.Plans[at].Plan, measured); err != nil {
 		return err
 	}
 	for _, name := range pgp.Names() {
@@ -140,8 +140,18 @@ func (s *session) samePlans(w *subject) error {
 	return nil
 }
 
-// findSLO is Faastlane's mean and what may come on top.
-func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan) (_ time.Duration, err error) {
+// findSLO is Faastlane's mean and what may come on top. Plans are predicted from
+// functions that were profiled a minute before: where the machine was faster then
+// than it is now, what was predicted of Faastlane is the mean to keep up with.
+func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *profile.Profile) (_ time.Duration, err error) {
+	predictor, err := predict.New(w.project.Definition, p, s.archive.calibration, predict.Options{CPUs: s.cpus})
+	if err != nil {
+		return 0, err
+	}
+	predicted, err := predictor.Distribution(pl, predict.DistributionOptions{})
+	if err != nil {
+		return 0, err
+	}
 	up, err := s.up(ctx, w, pl)
 	if err != nil {
 		return 0, err
@@ -157,5 +167,5 @@ func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan) (_ tim
 			sum += took
 		}
 	}
-	return sum/sloRequests + Slack, nil
+	return min(sum/sloRequests, predicted.Mean) + Slack, nil
 }

@@ -40,7 +40,7 @@ type Workflow struct {
 	Stages   int `json:"stages"`
 	Parallel int `json:"parallel"`
 	// SLO is Faastlane's mean of the rounds and Slack, Searched what plans were
-	// searched for before.
+	// searched for before the rounds.
 	SLO      time.Duration `json:"slo_ns"`
 	Searched time.Duration `json:"searched_slo_ns"`
 	// Bound is what no plan can be faster than on this machine.

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func (r *Report) WriteText(out io.Writer) error {
 			}
 		}
 		p.print("  %d of %d met\n", met, len(r.Targets))
+		for i := range r.Workflows {
+			r.Workflows[i].printTimeline(p, r.Targets)
+		}
 	}
 	for _, n := range r.Notes {
 		p.print("note: %s\n", n)
@@ -50,7 +54,8 @@ func (r *Report) WriteText(out io.Writer) error {
 }
 
 func (w *Workflow) print(p *printer) {
-	p.print("%s: %d functions in %d stages, %d beside each other; SLO %.1f ms\n", strings.ToUpper(w.Name), w.Tasks, w.Stages, w.Parallel, ms(w.SLO))
+	p.print("%s: %d functions in %d stages, %d beside each other; SLO %.1f ms, plans searched for %.1f ms\n",
+		strings.ToUpper(w.Name), w.Tasks, w.Stages, w.Parallel, ms(w.SLO), ms(w.Searched))
 	chiron := w.chiron()
 	p.print("  %-11s %5s %9s %9s %8s %7s %7s %7s %7s %7s\n", "MEASURED", "CPUs", "median ms", "p99 ms", "×chiron", "SLO %", "path ms", "start", "run", "end")
 	for i := range w.Rows {
@@ -84,6 +89,36 @@ func (w *Workflow) print(p *printer) {
 		for _, s := range w.Simulated {
 			p.print("  %-11s %5d %9.2f %9.2f %9.1f %9.1f   %.2f ms, %.2f ms\n", s.System, s.CPUs, ms(s.Mean), ms(s.P99), mb(s.Memory), s.Rate, ms(s.Here), ms(s.Measured))
 		}
+	}
+}
+
+// timelineWidth is of the bars of a printed timeline, maxPrinted of its tasks.
+const (
+	timelineWidth = 64
+	maxPrinted    = 24
+)
+
+// printTimeline shows where the time goes in the median traced request of Chiron,
+// where a target of the workflow's latency is missed.
+func (w *Workflow) printTimeline(p *printer, targets []Target) {
+	chiron := w.chiron()
+	missed := slices.ContainsFunc(targets, func(t Target) bool { return t.Workflow == w.Name && t.timed && !t.Met() })
+	if !missed || chiron == nil || chiron.median == nil {
+		return
+	}
+	t := chiron.median
+	p.print("\n%s under chiron, a traced request of %.1f ms: when its functions ran\n", w.Name, float64(t.Latency)/1e3)
+	places := chiron.plan.Places()
+	column := func(us int64) int { return min(int(us*timelineWidth/max(t.Latency, 1)), timelineWidth) }
+	for i, task := range w.definition.Tasks() {
+		if i == maxPrinted {
+			p.print("  and %d more\n", w.Tasks-maxPrinted)
+			return
+		}
+		s, at := t.Spans[i], places[task.Name]
+		from := column(s[1])
+		bar := strings.Repeat(" ", from) + strings.Repeat("█", max(column(s[2])-from, 1))
+		p.print("  %-17s %d.%-2d %-*s %5.1f ms\n", shorten(task.Name, 17), at.Wrap+1, at.Process+1, timelineWidth+1, bar, float64(s[2]-s[1])/1e3)
 	}
 }
 

@@ -20,6 +20,8 @@ type Target struct {
 	Unit    string `json:"unit,omitempty"`
 	// Why a missed one is out of reach, or what the time went to.
 	Why string `json:"why,omitempty"`
+
+	timed bool // it is about how long requests take
 }
 
 // Met says whether it is.
@@ -75,10 +77,10 @@ func (r *Report) targets() []Target {
 		}
 		faastlane, one := w.row(yardstick), w.row(string(model.OneToOne))
 		if faastlane != nil {
-			add(Target{What: "latency of Faastlane's", Limit: ofFaastlane, Have: ratio(chiron.Median, faastlane.Median), Why: w.outOfReach(ofFaastlane, faastlane)})
+			add(Target{timed: true, What: "latency of Faastlane's", Limit: ofFaastlane, Have: ratio(chiron.Median, faastlane.Median), Why: w.outOfReach(ofFaastlane, faastlane)})
 		}
 		if one != nil {
-			add(Target{What: "latency of one-to-one's", Limit: ofOneToOne, Have: ratio(chiron.Median, one.Median), Why: w.outOfReach(ofOneToOne, one)})
+			add(Target{timed: true, What: "latency of one-to-one's", Limit: ofOneToOne, Have: ratio(chiron.Median, one.Median), Why: w.outOfReach(ofOneToOne, one)})
 		}
 		for _, o := range []struct {
 			row   *Row
@@ -97,9 +99,9 @@ func (r *Report) targets() []Target {
 				mb(chiron.Rest), chiron.Live, mb(chiron.Busy), mb(faastlane.Rest), faastlane.Live, mb(faastlane.Busy),
 			)})
 		}
-		add(Target{What: "SLO violations", Unit: " %", Limit: 100 * violations, Have: 100 * chiron.Violations})
+		add(Target{timed: true, What: "SLO violations", Unit: " %", Limit: 100 * violations, Have: 100 * chiron.Violations})
 		if w.Name == pathOf && chiron.Path > 0 {
-			add(Target{What: "our own path", Unit: " ms", Limit: ms(ownPath), Have: ms(chiron.Path)})
+			add(Target{timed: true, What: "our own path", Unit: " ms", Limit: ms(ownPath), Have: ms(chiron.Path)})
 		}
 	}
 	return all

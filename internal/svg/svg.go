@@ -27,6 +27,8 @@ const (
 	Axis Class = "axis"
 	Grid Class = "grid"
 	Mark Class = "mark"
+	// Dash is a line with gaps.
+	Dash Class = "dash"
 )
 
 // palette is Paul Tol's "bright" scheme (https://personal.sron.nl/~pault/), which
@@ -137,6 +139,7 @@ polyline{stroke-width:1.75;stroke-linejoin:round}
 .axis{stroke:#6e7781}
 .grid{stroke:#d8dee4}
 .mark{stroke:#24292f}
+.dash{stroke-dasharray:6 3}
 `)
 	for i, colour := range palette {
 		fmt.Fprintf(&b, ".fill%d{fill:%s}\n.stroke%d{stroke:%s}\n", i, colour, i, colour)
