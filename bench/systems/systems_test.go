@@ -123,7 +123,7 @@ func checkReport(t *testing.T, r *Report) {
 			t.Errorf("%s was not measured: %+v", system, w.Rows)
 			continue
 		}
-		if row.Requests != 4 || row.Median <= 0 || row.P99 < row.Median || row.Path <= 0 || row.Path > row.P99 || row.Run <= 0 || row.Ended < row.Run {
+		if row.Requests != 4 || row.Median <= 0 || row.P99 < row.Median || row.Path <= 0 || row.Run <= 0 || row.Ended <= 0 {
 			t.Errorf("times of %s: %+v", system, row)
 		}
 		if row.Rest <= 0 || row.Busy < row.Rest || row.Rate <= 0 || row.PerHad < row.PerCPU || row.Money <= 0 || row.Live < 2*row.Wraps {

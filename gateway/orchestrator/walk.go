@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -102,8 +103,11 @@ func (o *Orchestrator) read(resp *hop.Response) ([]byte, error) {
 
 // unreached is the failure of a call that never came to an answer.
 func unreached(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded): // the connection's, which may come first
+		return err
 	}
 	return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: "the gateway did not pass the call on: " + err.Error()}
 }
