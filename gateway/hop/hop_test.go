@@ -135,6 +135,32 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// TestShared: callers that hand connections to each other lose none. One that was
+// lost would be replaced by a new one.
+func TestShared(t *testing.T) {
+	const callers, requests = 8, 300
+	c, counted := backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range requests {
+				r, err := c.Do(t.Context(), time.Time{}, &Request{Method: http.MethodPost, Target: "/", Host: "h"})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got := body(t, r); got != "ok" {
+					t.Errorf("answered %q", got)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := counted.accepted.Load(); n > callers {
+		t.Errorf("%d connections for %d callers", n, callers)
+	}
+}
+
 func TestDoRefuses(t *testing.T) {
 	c, _ := backend(t, func(http.ResponseWriter, *http.Request) {})
 	for _, r := range []*Request{

@@ -276,9 +276,10 @@ func (p *Response) Close() {
 		return
 	}
 	p.drop()
+	release := p.release
+	p.release = nil // p is the connection's: another's answer once it is released
 	// Bytes behind the answer belong to nobody.
-	p.release(p.done && p.keepAlive && p.r.Buffered() == 0)
-	p.release = nil
+	release(p.done && p.keepAlive && p.r.Buffered() == 0)
 }
 
 func noEOF(err error) error {
