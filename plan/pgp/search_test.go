@@ -196,14 +196,15 @@ func TestAlternatives(t *testing.T) {
 	}
 	// One CPU: 5 + 120. Two, forked: 5 + 13 + 60; resident: 5 + 60. Three: a pair
 	// of tasks is in one of them, 5 + 60; the models as in plan/model:
-	// one-to-one: 20 + 4·4 + 30 behind s; SAND: s is forked, 13 + 5, then 13 + 3·4
+	// one-to-one: each call costs 4 and two exchanges of 20, by the gateway, so that
+	// is 4 + 40 + 5, then 4 + 40 + 30; SAND: s is forked, 13 + 5, then 13 + 3·4
 	// + 30; Faastlane: 5 + 13 + 3·4 + 30; its threads: 125; its pool: 5 + 30.
 	got := map[string]time.Duration{}
 	for _, a := range r.Alternatives {
 		got[a.Name] = a.Latency
 	}
 	want := map[string]time.Duration{
-		"one CPU fewer": 125 * msec, "one CPU more": 65 * msec, "one-to-one": 71 * msec, "sand": 73 * msec,
+		"one CPU fewer": 125 * msec, "one CPU more": 65 * msec, "one-to-one": 123 * msec, "sand": 73 * msec,
 		"faastlane": 60 * msec, "faastlane+": 60 * msec, "faastlane-t": 125 * msec, "faastlane-p": 35 * msec,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
