@@ -27,6 +27,9 @@ type Options struct {
 	// Interpreter resolves a function's declared runtime to an executable's
 	// absolute path; nil: host.FindInterpreter.
 	Interpreter func(ctx context.Context, lang, runtime string) (string, error)
+	// Target, when set, says what interpreter a wrap is built for where that is
+	// none of this machine's: an image's. nil, or a nil answer: this machine's.
+	Target func(wrap string) *Target
 	// Limits of what is copied; zero fields mean DefaultLimits'.
 	Limits Limits
 	// Progress, when set, is told each step as it begins. It is called from
@@ -166,13 +169,15 @@ func (b *builder) wrap(ctx context.Context, index int, dir string) error {
 	if err != nil {
 		return err
 	}
-	python, err := b.interpreter(ctx, functions[0])
+	python, err := b.interpreterFor(ctx, w.Name, functions[0])
 	if err != nil {
 		return err
 	}
-	step("check handlers")
-	if err := checkSyntax(ctx, python, functions); err != nil {
-		return err
+	if python.fits {
+		step("check handlers")
+		if err := checkSyntax(ctx, python, functions); err != nil {
+			return err
+		}
 	}
 	step("install requirements")
 	site, err := b.requirements(ctx, python, functions)

@@ -20,11 +20,47 @@ type interpreter struct {
 	// id is everything that decides which packages fit: two interpreters with
 	// the same id may share what pip installed.
 	id string
+	// fits says that it compiles what the wrap's own interpreter compiles: it is
+	// that one, or of its version.
+	fits bool
+	// target that packages are installed for; nil: the interpreter itself.
+	target *Target
 }
 
 // identify prints what an interpreter's packages depend on.
 const identify = `import sys,sysconfig
 print(sys.version.replace("\n"," "),sys.implementation.cache_tag,sysconfig.get_platform(),sysconfig.get_config_var("EXT_SUFFIX"),sep="|")`
+
+// interpreterFor finds the interpreter that works for a wrap: the wrap's own, or
+// for a target one of the target's version, else any that has pip.
+func (b *builder) interpreterFor(ctx context.Context, wrap string, f *workflow.Function) (interpreter, error) {
+	var target *Target
+	if b.Target != nil {
+		target = b.Target(wrap)
+	}
+	if target == nil {
+		return b.interpreter(ctx, f)
+	}
+	if err := target.check(); err != nil {
+		return interpreter{}, err
+	}
+	asked := *f
+	asked.Runtime = target.minor()
+	i, err := b.interpreter(ctx, &asked)
+	if ctx.Err() != nil {
+		return interpreter{}, err
+	}
+	if err != nil {
+		asked.Runtime = ""
+		if i, err = b.interpreter(ctx, &asked); err != nil {
+			// It is needed where there are requirements, and said there.
+			i = interpreter{}
+		}
+		i.fits = false
+	}
+	i.id, i.target = target.id(), target
+	return i, ctx.Err()
+}
 
 // interpreter finds the interpreter that f asks for, once for each runtime.
 func (b *builder) interpreter(ctx context.Context, f *workflow.Function) (interpreter, error) {
@@ -43,7 +79,7 @@ func (b *builder) interpreter(ctx context.Context, f *workflow.Function) (interp
 	if err != nil {
 		return interpreter{}, fmt.Errorf("function %q: ask interpreter %s for its version: %w", f.Name, path, err)
 	}
-	i := interpreter{path: path, id: strings.TrimSpace(out.stdout)}
+	i := interpreter{path: path, id: strings.TrimSpace(out.stdout), fits: true}
 	b.interpreters[key] = i
 	return i, nil
 }

@@ -15,9 +15,23 @@ import (
 // own settings (index, proxy, certificates), which are the environment's and
 // pip's configuration's, but for those that contradict --target.
 func pip(ctx context.Context, python interpreter, files []*requirementsFile, site, work string) error {
-	args := []string{
-		"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-color",
+	if python.path == "" {
+		return errors.New("functions need packages, and this machine has no Python whose pip could fetch them: install one (apt-get install python3 python3-pip)")
+	}
+	args := []string{"-m", "pip"}
+	if python.target != nil {
+		markers, err := python.target.markers()
+		if err != nil {
+			return err
+		}
+		args = []string{"-c", pipForTarget, markers}
+	}
+	args = append(args,
+		"install", "--no-input", "--disable-pip-version-check", "--no-color",
 		"--no-compile", "--no-warn-script-location", "--target", site,
+	)
+	if python.target != nil {
+		args = append(args, python.target.pipOptions()...)
 	}
 	for _, f := range files {
 		args = append(args, "-r", f.Path)
@@ -36,10 +50,14 @@ func pip(ctx context.Context, python interpreter, files []*requirementsFile, sit
 	if !errors.As(err, &exit) {
 		return fmt.Errorf("start pip: %w", err)
 	}
-	if strings.Contains(out.stderr, "No module named pip") {
+	if strings.Contains(out.stderr, "No module named pip") || strings.Contains(out.stderr, "No module named 'pip'") {
 		return fmt.Errorf("functions need packages, and %s has no pip: install it (apt-get install python3-pip, or %s -m ensurepip)", python.path, python.path)
 	}
-	return explain(files, out)
+	e := explain(files, out)
+	if python.target != nil {
+		e.missing(python.target, out)
+	}
+	return e
 }
 
 // explain makes one line of pip's output and finds whose requirements it means.

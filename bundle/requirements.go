@@ -27,6 +27,11 @@ type RequirementsError struct {
 	// Clash: the functions' requirements exclude each other, though each may
 	// be installed alone.
 	Clash bool
+	// Wheel, where it is set, is the requirement of which there is no wheel for
+	// Target: the functions' own, or one that theirs has.
+	Wheel string
+	// Target that was installed for, for people; empty: this machine's.
+	Target string
 }
 
 func (e *RequirementsError) Error() string {
@@ -41,6 +46,13 @@ func (e *RequirementsError) Error() string {
 	if e.Clash {
 		return fmt.Sprintf("%s ask for packages that clash (%s) and cannot share a wrap: pip: %s: write apart: [[%s]] in the project and plan again",
 			who, what, e.Message, strings.Join(e.Functions, ", "))
+	}
+	if e.Wheel != "" {
+		return fmt.Sprintf("%s: there is no wheel of %q for %s: ask for a version that has one, or choose another base or platform: pip: %s",
+			who, e.Wheel, e.Target, e.Message)
+	}
+	if e.Target != "" {
+		what += " for " + e.Target
 	}
 	return fmt.Sprintf("%s: pip cannot install %s: %s", who, what, e.Message)
 }
@@ -109,6 +121,11 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 	}
 	if err := normalise(site); err != nil {
 		return "", fmt.Errorf("requirements: %w", err)
+	}
+	if python.target != nil {
+		if err := python.target.fits(site); err != nil {
+			return "", fmt.Errorf("requirements: %w", err)
+		}
 	}
 	// Another build may have been quicker: then its folder serves as well.
 	if err := os.Rename(site, cached); err != nil && !errors.Is(err, fs.ErrExist) {

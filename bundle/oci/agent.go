@@ -1,0 +1,50 @@
+package oci
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"fmt"
+)
+
+// agentPath is the import path of the program that runs a wrap.
+const agentPath = "github.com/chiron-faas/chiron/cmd/chiron"
+
+// agent is a binary that runs wraps on one architecture.
+type agent struct {
+	file string
+	arch string // as Go calls it
+}
+
+// readAgent looks at a binary: it may be for another machine, so it is not run.
+func readAgent(file string) (*agent, error) {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("agent %s is no program made by Go: give a chiron binary: %w", file, err)
+	}
+	if info.Path != agentPath {
+		return nil, fmt.Errorf("agent %s is %s: give a chiron binary", file, info.Path)
+	}
+	a := &agent{file: file}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "GOARCH":
+			a.arch = s.Value
+		case s.Key == "GOOS" && s.Value != "linux":
+			return nil, fmt.Errorf("agent %s is for %s: build one with GOOS=linux", file, s.Value)
+		}
+	}
+	if a.arch == "" {
+		return nil, fmt.Errorf("agent %s does not say what architecture it is for: build it with the go command", file)
+	}
+	program, err := elf.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("agent %s: %w", file, err)
+	}
+	defer func() { _ = program.Close() }()
+	for _, p := range program.Progs {
+		if p.Type == elf.PT_INTERP {
+			return nil, fmt.Errorf("agent %s needs the C library of the machine that it was built on: build it with CGO_ENABLED=0", file)
+		}
+	}
+	return a, nil
+}
