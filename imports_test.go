@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"plan/pgp/plot":    {"plan/pgp"},
 	"wrap":             {"workflow", "plan", "host"},
 	"bundle":           {"workflow", "plan", "host"},
+	"bundle/oci":       {"workflow", "plan", "host", "bundle"},
 	"deploy":           {"plan", "host", "bundle", "deploy"},
 	"gateway":          {"workflow", "plan", "deploy", "gateway"},
 	"calibrate":        {"workflow", "profile", "plan", "host", "predict", "bundle", "deploy"},

@@ -114,7 +114,7 @@ func (z *Zygote) start(ctx context.Context) (err error) {
 	fail := func(err error) error { return &StartError{Interpreter: z.spec.Interpreter, Err: err} }
 	z.workDir = z.spec.WorkDir
 	if z.workDir == "" {
-		if z.workDir, err = os.MkdirTemp("", "chiron-host-"); err != nil {
+		if z.workDir, err = makeWorkDir(); err != nil {
 			return fail(err)
 		}
 		z.ownDir = true

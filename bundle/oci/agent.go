@@ -48,3 +48,25 @@ func readAgent(file string) (*agent, error) {
 	}
 	return a, nil
 }
+
+// AgentsWith adds a program, which may be the running one, to agents that were
+// given, where it can be one and none of them is for its architecture.
+func AgentsWith(program string, given []string) ([]string, error) {
+	own, err := readAgent(program)
+	if err != nil {
+		if len(given) == 0 {
+			return nil, err
+		}
+		return given, nil
+	}
+	for _, file := range given {
+		a, err := readAgent(file)
+		if err != nil {
+			return nil, err
+		}
+		if a.arch == own.arch {
+			return given, nil
+		}
+	}
+	return append([]string{program}, given...), nil
+}

@@ -45,19 +45,27 @@ type RegistryError struct {
 
 func (e *RegistryError) Error() string {
 	what := fmt.Sprintf("%s %s", e.Doing, e.Reference)
+	text := e.text(what)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *RegistryError) text(what string) string {
 	switch e.Status {
 	case http.StatusUnauthorized:
-		return fmt.Sprintf("%s: registry %s asks for a login, or does not take yours (401): log in (docker login %s), or check the name: %v", what, e.Registry, e.Registry, e.Err)
+		return fmt.Sprintf("%s: registry %s asks for a login, or does not take yours (401): log in (docker login %s), or check the name", what, e.Registry, e.Registry)
 	case http.StatusForbidden:
-		return fmt.Sprintf("%s: registry %s does not permit it to this login (403): ask for the right, or log in as somebody else (docker login %s): %v", what, e.Registry, e.Registry, e.Err)
+		return fmt.Sprintf("%s: registry %s does not permit it to this login (403): ask for the right, or log in as somebody else (docker login %s)", what, e.Registry, e.Registry)
 	case http.StatusNotFound:
-		return fmt.Sprintf("%s: registry %s has no such image (404): check the name: %v", what, e.Registry, e.Err)
+		return fmt.Sprintf("%s: registry %s has no such image (404): check the name", what, e.Registry)
 	case http.StatusTooManyRequests:
-		return fmt.Sprintf("%s: registry %s has answered too many requests (429): log in, or try later: %v", what, e.Registry, e.Err)
+		return fmt.Sprintf("%s: registry %s has answered too many requests (429): log in, or try later", what, e.Registry)
 	case 0:
-		return fmt.Sprintf("%s: registry %s cannot be reached: %v", what, e.Registry, e.Err)
+		return fmt.Sprintf("%s: registry %s cannot be reached", what, e.Registry)
 	}
-	return fmt.Sprintf("%s: registry %s answers %d: %v", what, e.Registry, e.Status, e.Err)
+	return fmt.Sprintf("%s: registry %s answers %d", what, e.Registry, e.Status)
 }
 
 // Unwrap is the cause.
@@ -88,7 +96,11 @@ func shortAnswer(answer *transport.Error) error {
 		words = append(words, strings.TrimSpace(string(d.Code)+" "+d.Message))
 	}
 	text := strings.Join(words, "; ")
-	if text == "" {
+	switch {
+	case text != "":
+	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
+		return nil // that is said already
+	default:
 		return errors.New("without a registry's words for it: does a registry serve there?")
 	}
 	text = strings.Join(strings.Fields(text), " ")

@@ -102,9 +102,10 @@ var (
 	pythonMinor = regexp.MustCompile(`^(?:lib)?python(3\.\d+)`)
 	libpython   = regexp.MustCompile(`^libpython3\.\d+\.so\.\d`)
 	libc        = regexp.MustCompile(`^(libc\.so\.6|libc-2\.\d+\.so|ld-musl-[^/]+\.so\.1|libc\.musl-[^/]+\.so\.1)$`)
-	// PY_VERSION is a string of its own in the executable or its library; glibc's
-	// and musl's versions stand in what they print when they are run.
-	pyVersion    = regexp.MustCompile(`\x00(3\.(\d+)\.\d+)\+?\x00`)
+	// PY_VERSION is a string of its own in the executable or its library, or, since
+	// linkers merge strings, the end of one (of a prefix "/opt/python/3.11.7");
+	// glibc's and musl's versions stand in what they print when they are run.
+	pyVersion    = regexp.MustCompile(`([^0-9.])(3\.(\d+)\.\d+)\+?\x00`)
 	glibcVersion = regexp.MustCompile(`GNU C Library [^\n\x00]*release version (\d+)\.(\d+)`)
 	muslVersion  = regexp.MustCompile(`\x00(1)\.(\d+)\.\d+\x00`)
 )
@@ -162,9 +163,15 @@ func (f *files) take(name string, h *tar.Header, r io.Reader) error {
 		return nil
 	}
 	for _, m := range pyVersion.FindAllSubmatch(data, -1) {
-		minor := "3." + string(m[2])
-		if named := pythonMinor.FindStringSubmatch(file); named == nil || named[1] == minor {
-			f.full[minor] = string(m[1])
+		minor, alone := "3."+string(m[3]), m[1][0] == 0
+		if named := pythonMinor.FindStringSubmatch(file); named != nil && named[1] != minor {
+			continue
+		}
+		if alone || f.full[minor] == "" {
+			f.full[minor] = string(m[2])
+		}
+		if alone {
+			break
 		}
 	}
 	return nil

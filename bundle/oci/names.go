@@ -1,7 +1,9 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -40,14 +42,21 @@ func (n Naming) repository(img *Image) string {
 	return repository
 }
 
+// tagForm is that of OCI's distribution specification.
+var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+
 // Check says whether images can be named so.
 func (n Naming) Check() error {
 	// Not parsed, since the parser's words would hold the password.
 	if strings.Contains(n.Prefix, "@") {
-		return fmt.Errorf("a registry's name holds neither a password nor a digest: write for example registry.example.org/team, and log in with docker login")
+		return errors.New("a registry's name holds neither a password nor a digest: write for example registry.example.org/team, and log in with docker login")
 	}
-	if strings.Contains(n.Prefix, "://") {
-		return fmt.Errorf("registry %q: leave out the %q", n.Prefix, n.Prefix[:strings.Index(n.Prefix, "://")+3])
+	if scheme, _, ok := strings.Cut(n.Prefix, "://"); ok {
+		return fmt.Errorf("registry %q: leave out the %q", n.Prefix, scheme+"://")
+	}
+	// A tag with a slash would be read as a part of the path.
+	if n.Tag != "" && !tagForm.MatchString(n.Tag) {
+		return fmt.Errorf("images cannot be named so: tag %q: use letters, digits, '_', '.' and '-', at most 128", n.Tag)
 	}
 	if _, err := n.parse(&Image{Workflow: "workflow", Wrap: "wrap-1"}); err != nil {
 		return fmt.Errorf("images cannot be named so: %w", err)

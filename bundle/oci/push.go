@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -24,7 +25,7 @@ type PushOptions struct {
 // Errors: *RegistryError, or one line that says what is wrong with the name.
 func Push(ctx context.Context, images []Image, o PushOptions) ([]string, error) {
 	if o.Naming.Prefix == "" {
-		return nil, fmt.Errorf("push images: no registry is named: write for example registry.example.org/team")
+		return nil, errors.New("push images: no registry is named: write for example registry.example.org/team")
 	}
 	if err := o.Naming.Check(); err != nil {
 		return nil, fmt.Errorf("push images: %w", err)

@@ -146,14 +146,7 @@ func (t *archive) add(img *Image, n Naming) error {
 	if err != nil {
 		return err
 	}
-	loaded := 0
-	for i, m := range img.manifests {
-		if img.Platforms[i] == "linux/"+runtime.GOARCH {
-			loaded = i
-			break
-		}
-		_ = m
-	}
+	loaded := max(0, slices.Index(img.Platforms, "linux/"+runtime.GOARCH))
 	for i, m := range img.manifests {
 		entry, err := t.image(m)
 		if err != nil {

@@ -31,6 +31,10 @@ type wrapFlags struct {
 	join                      []string
 }
 
+// peersVariable gives what --peer does, with commas, on platforms that set
+// variables of a container but not its arguments.
+const peersVariable = "CHIRON_PEERS"
+
 func newWrap(a *app) *cobra.Command {
 	f := &wrapFlags{}
 	cmd := &cobra.Command{
@@ -44,6 +48,9 @@ Its log, one JSON object a line with what the functions print, is standard error
       --peer wrap-2=unix:///run/wrap-2.sock`,
 		Args: one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(f.peers) == 0 {
+				f.peers = strings.FieldsFunc(a.env(peersVariable), func(r rune) bool { return r == ',' || r == ' ' })
+			}
 			o, err := f.options(args[0])
 			if err != nil {
 				return err
@@ -60,7 +67,7 @@ Its log, one JSON object a line with what the functions print, is standard error
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "", "`address`: 127.0.0.1:8080, tcp://HOST:PORT or unix:///PATH (needed)")
-	flags.StringArrayVar(&f.peers, "peer", nil, "another wrap's address, as `NAME=ADDRESS`; once for each")
+	flags.StringArrayVar(&f.peers, "peer", nil, "another wrap's address, as `NAME=ADDRESS`; once for each;\ndefault: $"+peersVariable+", with commas")
 	flags.StringVar(&f.cpus, "cpus", "", "the machine's CPUs to use, as `0,2-3`; default: those of this process")
 	flags.BoolVar(&f.leash, "leash", false, "end, and kill everything below, when standard input ends")
 	flags.IntVar(&f.concurrency, "concurrency", 0, "most requests worked on at once; 0: the bundle's, or "+strconv.Itoa(wrap.DefaultConcurrency))
