@@ -55,6 +55,7 @@ check-python: $(VENV)/ready
 
 # -p 2: packages that start processes and measure must not starve each other.
 test-go: prerequisites
+	@scripts/prerequisites test
 	$(GO) test -race -p 2 -timeout 14m ./...
 
 test-python: $(VENV)/ready

@@ -17,6 +17,11 @@
 // resolve them to newer versions. Wheels install to the same bytes everywhere; a
 // package that is compiled at installation is as reproducible as its build.
 //
+// # For another machine
+//
+// With a Target, requirements are resolved for an interpreter that does not run
+// here: that of an image (bundle/oci). The bundle's form is the same.
+//
 // Where it stands: right of plan, workflow and host (whose program it ships),
 // left of deploy (which runs what it makes). It starts interpreters to compile
 // handlers (never to run them) and to run pip; it knows nothing of sandboxes.

@@ -202,12 +202,12 @@ func (b *builder) openReference(ctx context.Context, given string) (*source, err
 		return nil, errors.New("base is neither a file, a folder nor an image's name such as python:3.12-slim")
 	}
 	registry := ref.Context().RegistryStr()
-	explain := func(err error) error { return registryError(ctx, "read", ref.Name(), registry, err) }
+	explain := func(err error) error { return registryError(ctx, reading, spelled(ref.Name()), registry, err) }
 	descriptor, err := remote.Get(ref, b.remoteOptions(ctx)...)
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &source{reference: ref.Name(), digest: descriptor.Digest}
+	s := &source{reference: spelled(ref.Name()), digest: descriptor.Digest}
 	if descriptor.MediaType.IsIndex() {
 		index, err := descriptor.ImageIndex()
 		if err != nil {

@@ -5,9 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// What a registry is asked for.
+const (
+	reading = "read"
+	pushing = "push"
 )
 
 // NoPythonError says that a base has no interpreter that a wrap's functions run
@@ -59,6 +66,9 @@ func (e *RegistryError) text(what string) string {
 	case http.StatusForbidden:
 		return fmt.Sprintf("%s: registry %s does not permit it to this login (403): ask for the right, or log in as somebody else (docker login %s)", what, e.Registry, e.Registry)
 	case http.StatusNotFound:
+		if e.Doing == pushing {
+			break
+		}
 		return fmt.Sprintf("%s: registry %s has no such image (404): check the name", what, e.Registry)
 	case http.StatusTooManyRequests:
 		return fmt.Sprintf("%s: registry %s has answered too many requests (429): log in, or try later", what, e.Registry)
@@ -78,9 +88,13 @@ func registryError(ctx context.Context, doing, reference, registry string, err e
 	}
 	e := &RegistryError{Doing: doing, Reference: reference, Registry: registry, Err: err}
 	var answer *transport.Error
-	if errors.As(err, &answer) {
+	var unreached *url.Error
+	switch {
+	case errors.As(err, &answer):
 		e.Status = answer.StatusCode
 		e.Err = shortAnswer(answer)
+	case !errors.As(err, &unreached): // a file of ours, say
+		return fmt.Errorf("%s %s: %w", doing, reference, err)
 	}
 	return e
 }

@@ -67,3 +67,12 @@ func (n Naming) Check() error {
 func (n Naming) parse(img *Image) (name.Tag, error) {
 	return name.NewTag(n.Name(img), name.WeakValidation)
 }
+
+// spelled is a name as docker and containerd spell it; the library that parses
+// them has another for Docker's registry.
+func spelled(full string) string {
+	if rest, ok := strings.CutPrefix(full, name.DefaultRegistry+"/"); ok {
+		return "docker.io/" + rest
+	}
+	return full
+}

@@ -45,10 +45,10 @@ func Push(ctx context.Context, images []Image, o PushOptions) ([]string, error) 
 			return nil, fmt.Errorf("push image of wrap %q: %w", img.Wrap, err)
 		}
 		if o.Progress != nil {
-			o.Progress(img, tag.Name())
+			o.Progress(img, spelled(tag.Name()))
 		}
 		if err := pusher.Push(ctx, tag, img.pushed()); err != nil {
-			return references, registryError(ctx, "push", tag.Name(), tag.RegistryStr(), err)
+			return references, registryError(ctx, pushing, spelled(tag.Name()), tag.RegistryStr(), err)
 		}
 		references = append(references, o.Naming.Reference(img))
 	}

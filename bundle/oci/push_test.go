@@ -101,6 +101,16 @@ func checkRefused(t *testing.T, err error, status int, wants ...string) {
 	}
 }
 
+func TestSpelled(t *testing.T) {
+	for in, want := range map[string]string{
+		"index.docker.io/library/python:3.12": "docker.io/library/python:3.12", "registry.example.org/x:y": "registry.example.org/x:y",
+	} {
+		if got := spelled(in); got != want {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
 // TestNoRegistry: what answers is no registry, or nothing does.
 func TestNoRegistry(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -76,11 +75,7 @@ func (n Naming) annotations(img *Image) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	full := tag.Name()
-	if tag.RegistryStr() == name.DefaultRegistry { // containerd's and docker's spelling
-		full = "docker.io/" + tag.RepositoryStr() + ":" + tag.TagStr()
-	}
-	return map[string]string{refName: n.Name(img), containerdName: full}, nil
+	return map[string]string{refName: n.Name(img), containerdName: spelled(tag.Name())}, nil
 }
 
 // WriteTarball writes all images into one file that is both an OCI layout and

@@ -18,7 +18,7 @@ func TestBuildReport(t *testing.T) {
 		return oci.Image{
 			Workflow: "hello", Wrap: wrap, Functions: functions, Digest: "sha256:" + strings.Repeat(digit, 64),
 			Platforms: []string{"linux/amd64"}, Omitted: []string{"linux/arm64", "linux/riscv64"},
-			Base: "index.docker.io/library/python:3.12-slim", BaseDigest: "sha256:" + strings.Repeat("c", 64), Python: "3.12.7", Size: 58_400_000,
+			Base: "docker.io/library/python:3.12-slim", BaseDigest: "sha256:" + strings.Repeat("c", 64), Python: "3.12.7", Size: 58_400_000,
 		}
 	}
 	images := &pipeline.Built{
@@ -48,5 +48,26 @@ func TestBuildOutput(t *testing.T) {
 	}
 	if o.Set("other.tar") == nil || o.Set("") == nil {
 		t.Error("two places are taken")
+	}
+}
+
+// TestPeersVariable: a container's environment may name the peers, flags go first.
+func TestPeersVariable(t *testing.T) {
+	try := func(args ...string) string {
+		var out, err bytes.Buffer
+		a := &app{in: strings.NewReader(""), out: &out, err: &err, env: func(name string) string {
+			if name == "CHIRON_PEERS" {
+				return "wrap-2=10.0.0.2:8080,wrap-3"
+			}
+			return ""
+		}}
+		run(t.Context(), a, append([]string{"wrap", t.TempDir(), "--listen", "127.0.0.1:0"}, args...))
+		return err.String()
+	}
+	if got := try(); !strings.Contains(got, `peer "wrap-3" is not NAME=ADDRESS`) {
+		t.Errorf("got %q", got)
+	}
+	if got := try("--peer", "wrap-2=127.0.0.1:1"); strings.Contains(got, "peer") {
+		t.Errorf("got %q", got)
 	}
 }
