@@ -84,11 +84,46 @@ func (b *builder) openFile(ctx context.Context, given string) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("base %s is no image's file (docker save, or an OCI layout in a tar): %w", given, err)
 	}
+	// Such a file has no manifest, and its layers are not packed as a registry has
+	// them: the image is known by its configuration, as docker knows it.
 	s := &source{}
-	if s.digest, err = img.Digest(); err != nil {
+	if s.digest, err = img.ConfigName(); err != nil {
 		return nil, fmt.Errorf("base %s: %w", given, err)
 	}
-	return s, s.ofImage(img)
+	return s, s.ofImage(repacked{img, ctx, b.store})
+}
+
+// repacked is an image whose layers are packed once.
+type repacked struct {
+	v1.Image
+	ctx   context.Context
+	store *store
+}
+
+// Layers implements v1.Image.
+func (r repacked) Layers() ([]v1.Layer, error) {
+	layers, err := r.Image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
+		id, err := l.DiffID()
+		if err != nil {
+			return nil, err
+		}
+		layers[i], err = r.store.pack(r.ctx, keyOf(layerForm, "base", id.String()), func(w io.Writer) (err error) {
+			in, err := l.Uncompressed()
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(w, in)
+			return errors.Join(err, in.Close())
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return layers, nil
 }
 
 // holds says whether a tar has a file of a name.

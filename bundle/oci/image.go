@@ -153,7 +153,7 @@ func labelsOf(img *Image, on *base, f *foundation, made bundle.Bundle) map[strin
 	labels := map[string]string{
 		"org.opencontainers.image.title":       img.Workflow + " " + img.Wrap,
 		"org.opencontainers.image.description": "Chiron wrap of workflow " + img.Workflow + ": " + strings.Join(made.Functions, ", "),
-		"org.opencontainers.image.version":     strings.TrimPrefix(made.PlanID, "sha256:"),
+		"org.opencontainers.image.version":     made.PlanID,
 		"org.opencontainers.image.base.digest": on.digest.String(),
 
 		LabelWorkflow:  img.Workflow,

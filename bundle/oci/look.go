@@ -66,7 +66,8 @@ func (s *seen) versions() []string {
 // look finds the interpreters and the C library of an image. No file of it is run:
 // it may be for another machine. What was found is remembered by the image.
 func (b *builder) look(ctx context.Context, img v1.Image) (*seen, error) {
-	digest, err := img.Digest()
+	// The configuration names the layers by what is in them.
+	digest, err := img.ConfigName()
 	if err != nil {
 		return nil, err
 	}
