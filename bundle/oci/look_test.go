@@ -38,8 +38,10 @@ func TestLook(t *testing.T) {
 				glibc,
 			},
 			want: []pythonIn{
-				{Path: "/usr/bin/python3", Version: "3.12.7", OnPath: true}, {Path: "/bin/python3", Version: "3.12.7", OnPath: true},
-				{Path: "/usr/bin/python3.12", Version: "3.12.7", OnPath: true}, {Path: "/bin/python3.12", Version: "3.12.7", OnPath: true},
+				{Path: "/usr/bin/python3", Version: "3.12.7", OnPath: true},
+				{Path: "/bin/python3", Version: "3.12.7", OnPath: true},
+				{Path: "/usr/bin/python3.12", Version: "3.12.7", OnPath: true},
+				{Path: "/bin/python3.12", Version: "3.12.7", OnPath: true},
 			},
 			library: &library{Major: 2, Minor: 41},
 		},
@@ -53,7 +55,8 @@ func TestLook(t *testing.T) {
 				{name: "lib/ld-musl-x86_64.so.1", mode: 0o755, text: "musl libc\x001.2.5\x00"},
 			},
 			want: []pythonIn{
-				{Path: "/venv/bin/python3", Version: "3.13.1", OnPath: true}, {Path: "/venv/bin/python", Version: "3.13.1", OnPath: true},
+				{Path: "/venv/bin/python3", Version: "3.13.1", OnPath: true},
+				{Path: "/venv/bin/python", Version: "3.13.1", OnPath: true},
 				{Path: "/usr/bin/python3.13", Version: "3.13.1", OnPath: true},
 			},
 			library: &library{Musl: true, Major: 1, Minor: 2},
@@ -85,7 +88,8 @@ func TestLook(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	s := &seen{Pythons: []pythonIn{
-		{Path: "/usr/bin/python3", Version: "3.12.7", OnPath: true}, {Path: "/usr/bin/python3.11", Version: "3.11.2", OnPath: true},
+		{Path: "/usr/bin/python3", Version: "3.12.7", OnPath: true},
+		{Path: "/usr/bin/python3.11", Version: "3.11.2", OnPath: true},
 		{Path: "/opt/bin/python3.1", Version: "3.1.5"},
 	}}
 	for runtime, want := range map[string]string{
