@@ -25,7 +25,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/plan"
@@ -124,10 +125,11 @@ var machineBase = sync.OnceValues(func() (v1.Image, error) {
 	if err := errors.Join(w.Close(), f.Close()); err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromFile(file, tarball.WithCompressionLevel(1), tarball.WithCompressedCaching)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
+	layer := static.NewLayer(data, types.OCIUncompressedLayer) // packing it would take the race detector a minute
 	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
 		Architecture: runtime.GOARCH, OS: "linux", RootFS: v1.RootFS{Type: "layers"},
 		Config: v1.Config{Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "FROM_BASE=yes"}, User: "root", Cmd: []string{"python3"}},
@@ -167,8 +169,26 @@ type container struct {
 	t    *testing.T
 	id   string
 	pid  int
-	log  *bytes.Buffer
+	log  *printed
 	done chan error
+}
+
+// printed is what a container has printed so far.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
 // start runs an image as its configuration says: its command with more arguments,
@@ -220,19 +240,22 @@ func start(t *testing.T, img v1.Image, network string, args ...string) *containe
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &container{t: t, id: fmt.Sprintf("chiron-test-%d-%d", os.Getpid(), time.Now().UnixNano()), log: &bytes.Buffer{}, done: make(chan error, 1)}
+	c := &container{t: t, id: fmt.Sprintf("chiron-test-%d-%d", os.Getpid(), time.Now().UnixNano()), log: &printed{}, done: make(chan error, 1)}
 	pidFile := filepath.Join(dir, "pid")
 	run := command("run", "--bundle", dir, "--pid-file", pidFile, c.id)
 	run.Stdout, run.Stderr = c.log, c.log
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { c.done <- run.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.done <- run.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = command("delete", "--force", c.id).Run() // gone already where it ended by itself
-		if run.ProcessState == nil {
-			_ = run.Process.Kill()
-		}
+		_ = run.Process.Kill()                       // the same
+		<-ended
 	})
 	for end := time.Now().Add(30 * time.Second); c.pid == 0; time.Sleep(10 * time.Millisecond) {
 		select {
@@ -338,7 +361,7 @@ func realImages(t *testing.T, files map[string]string, planned func(*workflow.Pr
 	base := filepath.Join(t.TempDir(), "base")
 	writeBaseLayout(t, base, img)
 	p := project(t, twoTasks, files)
-	return build(t, Options{Project: p, Plan: planned(p), Base: base, Agents: []string{agent}})
+	return build(t, Options{Project: p, Plan: planned(p), Base: base, Agents: []string{agent}, CacheDir: filepath.Join(scratch, "cache")})
 }
 
 // TestContainer runs an image and asks it what it sees.

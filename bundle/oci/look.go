@@ -106,7 +106,8 @@ var (
 	// PY_VERSION is a string of its own in the executable or its library, or, since
 	// linkers merge strings, the end of one (of a prefix "/opt/python/3.11.7");
 	// glibc's and musl's versions stand in what they print when they are run.
-	pyVersion    = regexp.MustCompile(`([^0-9.])(3\.(\d+)\.\d+)\+?\x00`)
+	// The pattern begins with what can be looked for quickly.
+	pyVersion    = regexp.MustCompile(`3\.(\d+)\.\d+\+?\x00`)
 	glibcVersion = regexp.MustCompile(`GNU C Library [^\n\x00]*release version (\d+)\.(\d+)`)
 	muslVersion  = regexp.MustCompile(`\x00(1)\.(\d+)\.\d+\x00`)
 )
@@ -163,16 +164,19 @@ func (f *files) take(name string, h *tar.Header, r io.Reader) error {
 		f.library = libraryIn(file, data)
 		return nil
 	}
-	for _, m := range pyVersion.FindAllSubmatch(data, -1) {
-		minor, alone := "3."+string(m[3]), m[1][0] == 0
-		if named := pythonMinor.FindStringSubmatch(file); named != nil && named[1] != minor {
+	for _, at := range pyVersion.FindAllIndex(data, -1) {
+		version := strings.TrimRight(string(data[at[0]:at[1]]), "+\x00")
+		minor := version[:strings.LastIndex(version, ".")]
+		if named := pythonMinor.FindStringSubmatch(file); named != nil && named[1] != minor || at[0] == 0 {
 			continue
 		}
-		if alone || f.full[minor] == "" {
-			f.full[minor] = string(m[2])
-		}
-		if alone {
+		before := data[at[0]-1]
+		if before == 0 { // a string of its own
+			f.full[minor] = version
 			break
+		}
+		if f.full[minor] == "" && before != '.' && (before < '0' || before > '9') {
+			f.full[minor] = version
 		}
 	}
 	return nil
