@@ -107,8 +107,9 @@ type member struct {
 	inside  map[string]int // by wrap
 	total   int
 	clients map[string]*hop.Client
-	// suspended until then.
+	// suspended until then; watched: somebody waits for that.
 	suspended time.Time
+	watched   bool
 }
 
 // New makes a Fleet, which Close ends.
@@ -334,7 +335,7 @@ func (p Place) Suspend() {
 	p.fleet.mu.Lock()
 	defer p.fleet.mu.Unlock()
 	p.member.suspended = time.Now().Add(suspension)
-	time.AfterFunc(suspension, p.fleet.serveAll)
+	p.fleet.watch(p.member)
 	p.fleet.release(p.fleet.line(p.wrap), p.member, p.wrap)
 }
 
@@ -347,13 +348,45 @@ func (f *Fleet) release(l *line, m *member, wrap string) {
 	f.serve(l, wrap, now)
 }
 
-// serveAll looks whether places are free for those who wait.
-func (f *Fleet) serveAll() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for wrap, l := range f.wraps {
-		f.serve(l, wrap, time.Now())
+// watch looks whether places are free for those who wait, once m is not suspended
+// any more; the caller holds f.mu.
+func (f *Fleet) watch(m *member) {
+	if m.watched {
+		return
 	}
+	m.watched = true
+	f.later(time.Until(m.suspended), func() {
+		m.watched = false
+		if time.Now().Before(m.suspended) { // anew
+			f.watch(m)
+			return
+		}
+		for wrap, l := range f.wraps {
+			f.serve(l, wrap, time.Now())
+		}
+	})
+}
+
+// later has do called after a while with f.mu held, unless Close comes first, which
+// waits for it. The caller holds f.mu.
+func (f *Fleet) later(while time.Duration, do func()) {
+	if f.closed {
+		return
+	}
+	f.owned.Go(func() {
+		timer := time.NewTimer(while)
+		defer timer.Stop()
+		select {
+		case <-f.life.Done():
+			return
+		case <-timer.C:
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.closed {
+			do()
+		}
+	})
 }
 
 // serve gives places to those who wait.

@@ -48,7 +48,7 @@ func (f *Fleet) started(i deploy.Instance, err error, took time.Duration) {
 		if len(f.members)+f.starting == 0 {
 			f.fail(&StartError{Wait: f.pause, Err: err})
 		} else if len(f.members) > 0 {
-			time.AfterFunc(f.pause, f.retry)
+			f.later(f.pause, f.retry)
 		}
 		return
 	}
@@ -63,10 +63,9 @@ func (f *Fleet) started(i deploy.Instance, err error, took time.Duration) {
 	f.wake()
 }
 
-// retry looks again, after a pause, for what those who wait need.
+// retry looks again, after a pause, for what those who wait need; the caller holds
+// f.mu.
 func (f *Fleet) retry() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, l := range f.wraps {
 		if len(l.waiting) > 0 {
 			f.grow(l, time.Now())
