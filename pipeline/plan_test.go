@@ -69,6 +69,44 @@ func TestObjectiveIsJudgedAtItsPercentile(t *testing.T) {
 	}
 }
 
+// A searched plan, and a fixed model's, lets as many requests in as the project
+// says, where nobody says otherwise.
+func TestConcurrencyOfAPlan(t *testing.T) {
+	definition, err := workflow.ParseDefinition("w.asl.json", []byte(`{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "f", "End": true}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := profile.Function{Name: "f", Tasks: []string{"A"}, Wall: profile.Stat{Mean: time.Millisecond}, Walls: []time.Duration{time.Millisecond}}
+	f.Periods = []profile.Period{{Class: profile.CPU, Mean: f.Wall.Mean}}
+	constants := predict.Calibration{SwitchInterval: predict.DefaultSwitchInterval}
+	for _, c := range []struct {
+		project, asked, want int
+		model                string
+	}{
+		{0, 0, 0, ""},
+		{7, 0, 7, ""},
+		{7, 9, 9, ""},
+		{7, 0, 7, string(model.OneToOne)},
+	} {
+		made, err := MakePlan(t.Context(), PlanOptions{
+			Project: &workflow.Project{
+				Name: "w", Definition: definition, Functions: map[string]*workflow.Function{"f": {Name: "f", Lang: "python"}},
+				Scale: workflow.Scale{Concurrency: c.project},
+			},
+			Profile: &profile.Profile{Workflow: "w", Functions: []profile.Function{f}}, Calibration: &constants,
+			Model: c.model, CPUs: 2, Concurrency: c.asked,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range made.Plan.Wraps {
+			if w.Concurrency != c.want {
+				t.Errorf("%+v: %s takes %d requests", c, w.Name, w.Concurrency)
+			}
+		}
+	}
+}
+
 func TestErrorsOfADistribution(t *testing.T) {
 	const unit = time.Millisecond
 	m := &Measurement{Samples: []time.Duration{10 * unit, 20 * unit, 40 * unit}}

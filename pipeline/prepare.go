@@ -32,6 +32,8 @@ type PrepareOptions struct {
 	Budget   int
 	Exact    bool
 	Frontier bool
+	// Concurrency as PlanOptions has it.
+	Concurrency int
 	// Prices is the name of a built-in table or a file; empty: the project's, or
 	// the default.
 	Prices string
@@ -75,7 +77,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	p.Planned, err = MakePlan(ctx, PlanOptions{
 		Project: o.Project, Profile: p.Profile, Calibration: p.Calibrated.Constants,
 		SLO: o.SLO, Model: o.Model, Explain: o.Explain, Prices: table, Progress: o.Progress,
-		Goal: o.Goal, Budget: o.Budget, Exact: o.Exact, Frontier: o.Frontier,
+		Goal: o.Goal, Budget: o.Budget, Exact: o.Exact, Frontier: o.Frontier, Concurrency: o.Concurrency,
 	})
 	if err != nil {
 		return nil, err
@@ -85,11 +87,12 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 
 // PlanToServe is the plan to deploy: that of the project's plan.json, where it is
 // a plan of the workflow as it is now and none is asked for anew; else one that
-// Prepare makes.
+// Prepare makes. A Concurrency that is asked for holds for either.
 func PlanToServe(ctx context.Context, o PrepareOptions, anew bool) (*plan.Plan, error) {
 	if !anew {
 		kept, why := keptPlan(o.Project)
 		if kept != nil {
+			setConcurrency(kept, o.Concurrency)
 			return kept, nil
 		}
 		o.Progress.tell(Note{Step: "plan", Text: "making a plan: " + why})

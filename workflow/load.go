@@ -146,7 +146,7 @@ func (l *loader) project(n *node) *Project {
 		file = l.file // only where the working folder is gone; a name for messages
 	}
 	p := &Project{Dir: l.dir, File: file, Functions: make(map[string]*Function), Input: json.RawMessage("{}")}
-	known := []string{"name", "slo", "definition", "functions", "input", "objectStore", "apart", "together", "limits", "prices"}
+	known := []string{"name", "slo", "definition", "functions", "input", "objectStore", "apart", "together", "limits", "scale", "prices"}
 	var definition, input, apart, together, limits *node
 	for _, f := range n.fields {
 		switch f.name {
@@ -170,6 +170,8 @@ func (l *loader) project(n *node) *Project {
 			together = f.value
 		case "limits":
 			limits = f.value
+		case "scale":
+			p.Scale = l.scale(f.value)
 		case "prices":
 			p.PricesFile = l.inside(f.value, f.name)
 		default:

@@ -27,6 +27,8 @@ type Project struct {
 	ObjectStore string
 	// Rules that every plan of the project keeps.
 	Rules Rules
+	// Scale of its deployments, where a command says nothing else.
+	Scale Scale
 	// PricesFile is the absolute path of the prices that the project names;
 	// empty: none. It is not read here.
 	PricesFile string

@@ -30,6 +30,7 @@ type planFlags struct {
 	objective   string
 	cpus        int
 	exact       bool
+	concurrency int
 }
 
 func (f *planFlags) add(cmd *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model`, or as the paper's\nChiron-P or with standby processes (chiron-s)")
 	flags.StringVar(&f.objective, "objective", string(plan.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
 	flags.IntVar(&f.cpus, "cpus", 0, "most CPUs that the plan may need; default: all of this machine's")
+	flags.IntVar(&f.concurrency, "concurrency", 0, fmt.Sprintf("most `requests` that a wrap works on at once; default: the\nproject's, or %d", plan.DefaultConcurrency))
 	flags.BoolVar(&f.exact, "exact", false, fmt.Sprintf("look at every way to divide the functions (at most %d at a time)", pgp.MaxExact))
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
 	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")
@@ -68,7 +70,7 @@ func objectives() []string {
 func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
 	o := pipeline.PrepareOptions{
 		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh, Prices: f.prices,
-		Goal: plan.Goal(f.objective), Budget: f.cpus, Exact: f.exact,
+		Goal: plan.Goal(f.objective), Budget: f.cpus, Exact: f.exact, Concurrency: f.concurrency,
 		SLO: workflow.SLO{Latency: f.slo, Percentile: f.percentile},
 	}
 	switch {
@@ -82,6 +84,8 @@ func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions
 		return o, usagef("--objective %q is none: choose one of %s", f.objective, strings.Join(objectives(), ", "))
 	case f.cpus < 0 || f.cpus == 0 && cmd.Flags().Changed("cpus"):
 		return o, usagef("--cpus %d: a plan needs at least one", f.cpus)
+	case f.concurrency < 0 || f.concurrency > workflow.MaxConcurrency || f.concurrency == 0 && cmd.Flags().Changed("concurrency"):
+		return o, usagef("--concurrency %d: give a number from 1 to %d", f.concurrency, workflow.MaxConcurrency)
 	case f.runs != 0 && f.runs < profiler.MinRuns:
 		return o, usagef("--runs %d: at least %d are needed to tell how a function varies", f.runs, profiler.MinRuns)
 	case f.model != "" && !slices.Contains(modelNames(), f.model):

@@ -1,18 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/pipeline"
+	"github.com/chiron-faas/chiron/workflow"
 )
 
 // upReport is what serves, with --output json.
@@ -38,9 +40,11 @@ workflow, else by one that is made first, and serves it until Ctrl-C or "chiron
 down". Flags that ask for another plan make one anew.
 
 With --instances 0..4 requests decide how many instances of the whole plan run:
-one more is started when all are at their limit ("concurrency" of the wraps in
-plan.json), one that is not needed is stopped, and the first request after a
-pause waits for the cold start.`,
+one more is started when all are at their limit (--concurrency), one that is not
+needed is stopped, and the first request after a pause waits for the cold start.
+A project may say as much itself, in chiron.yaml:
+
+  scale: {concurrency: 16, instances: 0..4, idle: 30s}`,
 		Example: "  chiron up examples/finra-5\n  chiron up examples/finra-5 --listen 127.0.0.1:9000 --detach\n  chiron up examples/finra-5 --instances 0..4 --idle 30s",
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,6 +63,7 @@ pause waits for the cold start.`,
 			if err != nil {
 				return err
 			}
+			scale = scale.or(project.Scale, cmd.Flags().Changed)
 			listener, err := pipeline.Listen(cmd.Context(), listen)
 			if err != nil {
 				return err
@@ -77,14 +82,14 @@ pause waits for the cold start.`,
 				if err := listener.Close(); err != nil { // the process that stays listens itself
 					return err
 				}
-				return a.detach(cmd.Context(), project, address, "--instances", instances, "--idle", idle.String())
+				return a.detach(cmd.Context(), project, address, f.detached(scale)...)
 			}
 			target, err := a.target()
 			if err != nil {
 				return errors.Join(err, listener.Close())
 			}
 			served, err := pipeline.Serve(cmd.Context(), pipeline.ServeOptions{
-				Project: project, Plan: planned, Name: project.Name, Version: readVersion().Version, Target: target, Listener: listener, Scale: scale, Log: a.log(), Progress: shown.note,
+				Project: project, Plan: planned, Name: project.Name, Version: readVersion().Version, Target: target, Listener: listener, Scale: scale.Scale, Log: a.log(), Progress: shown.note,
 			})
 			shown.end()
 			if err != nil {
@@ -107,7 +112,7 @@ pause waits for the cold start.`,
 	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&listen, "listen", defaultListen, "`address` to serve on")
-	flags.StringVar(&instances, "instances", "1", "how many instances of the plan may run: `MIN..MAX`")
+	flags.StringVar(&instances, "instances", "", "how many instances of the plan may run: `MIN..MAX`;\ndefault: the project's, or 1")
 	flags.DurationVar(&idle, "idle", fleet.DefaultIdle, "how long an instance that is not needed stays")
 	flags.BoolVar(&detach, "detach", false, "return when it serves, and let it go on in the background")
 	flags.IntVar(&readyFD, "ready-fd", 0, "file descriptor to write a line to when it serves")
@@ -127,26 +132,39 @@ func checkListen(s string) error {
 	return nil
 }
 
-// maxInstances of one deployment on one machine.
-const maxInstances = 1000
+// scaleFlags are --instances and --idle.
+type scaleFlags struct{ pipeline.Scale }
 
 // parseScale reads the values of --instances ("2", "0..4") and --idle.
-func parseScale(instances string, idle time.Duration) (pipeline.Scale, error) {
-	from, to, isRange := strings.Cut(instances, "..")
-	if !isRange {
-		to = from
-	}
-	least, err1 := strconv.Atoi(from)
-	most, err2 := strconv.Atoi(to)
+func parseScale(instances string, idle time.Duration) (scaleFlags, error) {
+	least, most, err := workflow.ParseInstances(cmp.Or(instances, "1"))
 	switch {
-	case err1 != nil || err2 != nil || least < 0 || most > maxInstances:
-		return pipeline.Scale{}, usagef("--instances %q: write a number, or MIN..MAX such as 0..4; at most %d", instances, maxInstances)
-	case most < 1 || most < least:
-		return pipeline.Scale{}, usagef("--instances %q: MAX must be at least 1, and not below MIN", instances)
+	case err != nil:
+		return scaleFlags{}, usagef("--instances %q: %v", instances, err)
 	case idle <= 0:
-		return pipeline.Scale{}, usagef("--idle %v: give a positive duration such as 30s", idle)
+		return scaleFlags{}, usagef("--idle %v: give a positive duration such as 30s", idle)
 	}
-	return pipeline.Scale{Min: least, Max: most, Idle: idle}, nil
+	return scaleFlags{pipeline.Scale{Min: least, Max: most, Idle: idle}}, nil
+}
+
+// or takes the project's where a flag is not given.
+func (s scaleFlags) or(p workflow.Scale, given func(flag string) bool) scaleFlags {
+	if p.Most > 0 && !given("instances") {
+		s.Min, s.Max = p.Least, p.Most
+	}
+	if p.Idle > 0 && !given("idle") {
+		s.Idle = p.Idle
+	}
+	return s
+}
+
+// detached are the flags of the process that stays, for which the plan is made.
+func (f *planFlags) detached(s scaleFlags) []string {
+	flags := []string{"--instances", fmt.Sprintf("%d..%d", s.Min, s.Max), "--idle", s.Idle.String()}
+	if f.concurrency > 0 {
+		flags = append(flags, "--concurrency", strconv.Itoa(f.concurrency))
+	}
+	return flags
 }
 
 // asksForPlan says whether a flag asks for a plan other than the one there is.

@@ -55,6 +55,8 @@ func TestWrongUse(t *testing.T) {
 		{"up . --instances 3..2", "not below MIN"},
 		{"up . --instances -1..2", "MIN..MAX"},
 		{"up . --idle 0s", "--idle 0s"},
+		{"up . --concurrency 0", "--concurrency 0"},
+		{"plan . --concurrency 100000", "1 to 10000"},
 		{"bench", "name an experiment"},
 		{"bench nonsense", "nonsense"},
 		{"bench accuracy", "DIR is missing"},
