@@ -43,10 +43,24 @@
 //	LOG     0 length u32 · 4 kind=3 u8 · 5 stream u8 (1 stdout, 2 stderr) · 6 zero u16
 //	        8 text (UTF-8, one or more lines; ≤ 2 MiB, ≤ 1 MiB a call)
 //
+// A row is several functions called by one CALL with flag 4: in the place of meta
+// stand when the last must have ended (i64, CLOCK_MONOTONIC, ns; 0: never) and, for
+// each function after the first, function u16 · six zero bytes · the most time of its
+// call i64 (ns); MaxRow at most. The worker calls them one after the other in the lane's
+// thread, each with what the one before returned, which does not leave the process
+// (chiron_host/row.py). As one ends and the next is to begin, it sends a REPLY without
+// body and with flag 4, which tells how long that one took, and the LOGs before it are
+// that one's. So the agent knows which function it waits for, and holds each to its own
+// time. The row ends with the first failure.
+//
+//	STOP    0 length u32 · 4 kind=4 u8 · 5 zero, 19 bytes; agent → worker while a row is under way:
+//	        no other function of it is to begin. The worker looks for it between two.
+//
 // Outcomes: 0 the body is the result; 1 the handler raised, 2 its result
 // cannot be sent, 3 the body is not what it takes: the reply's body is
 // {"type","message","traceback"} then; 4 no thread could be started for the lane,
-// the call was not read and the lane serves none. Contents: 0 none, 1 text, 2 JSON,
+// the call was not read and the lane serves none; 5 the next function of the row was not
+// to begin, because of a STOP or because this one ended after its deadline. Contents: 0 none, 1 text, 2 JSON,
 // 3 bytes.
 //
 // A body over Spec.ShareOver is in shared memory where there is any to be had:

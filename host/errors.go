@@ -11,6 +11,10 @@ import (
 // retired, closed or dead.
 var ErrRetired = errors.New("the worker takes no new calls")
 
+// ErrStopped is the error of a Call whose Stop was done when one of its functions
+// had ended and another was to begin.
+var ErrStopped = errors.New("stopped before the next function began")
+
 // ImportError says why a function cannot be served: its file is missing, does
 // not import, or defines no handler. Start joins one for each such function.
 type ImportError struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Kinds of frame; see doc.go. chiron_host/frames.py is the other end.
@@ -12,6 +13,7 @@ const (
 	kindCall    = 1
 	kindReply   = 2
 	kindLog     = 3
+	kindStop    = 4
 	kindConfig  = 16
 	kindReady   = 17
 	kindSpawn   = 18
@@ -39,6 +41,8 @@ const (
 	flagShared = 1 // the body is in shared memory
 	flagReuse  = 2 // of CALL: the file of its slot may be written again
 	flagNew    = 2 // of REPLY: the file is beside it
+	flagRow    = 4 // of CALL: a row of functions is in the place of the meta
+	flagHanded = 4 // of REPLY: the next function of the row has the result
 )
 
 // Bounds; the Python side has the same.
@@ -55,6 +59,9 @@ const (
 	maxSlots = 4
 )
 
+// MaxRow is the most functions of one Call, the first included.
+const MaxRow = 64
+
 type outcome uint8
 
 const (
@@ -63,6 +70,7 @@ const (
 	outcomeBadResult outcome = 2
 	outcomeBadInput  outcome = 3
 	outcomeRefused   outcome = 4
+	outcomeStopped   outcome = 5
 )
 
 // Content says what a reply's body is.
@@ -98,12 +106,39 @@ var errShort = errors.New("frame is shorter than its parts")
 type callHead struct {
 	function  int
 	requestID string
-	meta      []byte
-	deadline  int64 // CLOCK_MONOTONIC, ns; 0: none
+	meta      []byte // or the row
+	deadline  int64  // CLOCK_MONOTONIC, ns; 0: none
 	// slot of the file that a large reply goes to, from 1; 0: to one of its own.
 	slot int
-	// reuse: the slot's file may be written again.
-	reuse bool
+	// reuse: the slot's file may be written again; row: meta is one.
+	reuse, row bool
+}
+
+// next is a function of a row after the first.
+type next struct {
+	function int
+	timeout  time.Duration
+}
+
+// appendRow appends what stands in the place of a CALL's meta; bound is when the
+// last function must have ended (CLOCK_MONOTONIC, ns; 0: never).
+func appendRow(b []byte, bound int64, row []next) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(bound))
+	for _, n := range row {
+		b = binary.LittleEndian.AppendUint16(b, uint16(n.function))
+		b = append(b, 0, 0, 0, 0, 0, 0)
+		b = binary.LittleEndian.AppendUint64(b, uint64(n.timeout))
+	}
+	return b
+}
+
+// stopFrame keeps the functions of a row that have not begun from beginning. It is
+// as long as a CALL's header.
+func stopFrame() []byte {
+	b := make([]byte, callHeader)
+	binary.LittleEndian.PutUint32(b, callHeader-lengthSize)
+	b[4] = kindStop
+	return b
 }
 
 // appendCall appends a CALL frame without its body, of which only the size
@@ -112,6 +147,9 @@ func appendCall(b []byte, c callHead, body int, shared bool) []byte {
 	var flags byte
 	if c.reuse {
 		flags |= flagReuse
+	}
+	if c.row {
+		flags |= flagRow
 	}
 	size := body
 	if shared {
@@ -205,15 +243,19 @@ func parseReply(b []byte, size, maxBody int) (replyHead, error) {
 	r.body = size - replyHeader - r.headers
 	limit := maxBody
 	switch {
+	case r.flags == flagHanded:
+		limit = 0
 	case r.flags != 0:
 		limit = sharedSize
 	case r.outcome != outcomeOK:
 		limit = maxFailure
 	}
 	switch {
-	case r.outcome > outcomeRefused:
+	case r.outcome > outcomeStopped:
 		return r, fmt.Errorf("reply with unknown outcome %d", r.outcome)
-	case r.flags != 0 && (r.flags&^(flagShared|flagNew) != 0 || r.flags&flagShared == 0 || r.outcome != outcomeOK || r.body != sharedSize):
+	case r.flags == flagHanded && (r.outcome != outcomeOK || size != replyHeader):
+		return r, fmt.Errorf("reply of %d bytes with outcome %d, to which another follows", size, r.outcome)
+	case r.flags != 0 && r.flags != flagHanded && (r.flags&^(flagShared|flagNew) != 0 || r.flags&flagShared == 0 || r.outcome != outcomeOK || r.body != sharedSize):
 		return r, fmt.Errorf("reply with flags %d, outcome %d and %d bytes for the size of its shared memory", r.flags, r.outcome, r.body)
 	case r.content > Binary:
 		return r, fmt.Errorf("reply with unknown content %d", r.content)

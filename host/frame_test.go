@@ -59,6 +59,25 @@ func TestFramesByteByByte(t *testing.T) {
 		t.Errorf("REPLY with shared memory: %+v, %v", r, err)
 	}
 
+	row := appendRow(nil, 33, []next{{4, 5}, {6, time.Second}})
+	want = unhex(t, "2100000000000000"+"0400 0000 00000000 0500000000000000"+"0600 0000 00000000 00ca9a3b00000000")
+	if diff := cmp.Diff(want, row); diff != "" {
+		t.Errorf("a row: %s", diff)
+	}
+	call = appendCall(nil, callHead{function: 3, meta: row[:24], row: true}, 0, false)
+	want = unhex(t, "2c000000 01 04 0300 0000 0000 18000000 0000000000000000"+"2100000000000000"+"0400 0000 00000000 0500000000000000")
+	if diff := cmp.Diff(want, call); diff != "" {
+		t.Errorf("CALL of a row: %s", diff)
+	}
+	if diff := cmp.Diff(unhex(t, "14000000 04 00 0000 0000 0000 00000000 0000000000000000"), stopFrame()); diff != "" {
+		t.Errorf("STOP: %s", diff)
+	}
+	reply = unhex(t, "24000000 02 00 00 04 0000 0000 00000000 0100000000000000 0200000000000000 0300000000000000")
+	r, err = parseReply(reply, len(reply), 100)
+	if want := (replyHead{flags: flagHanded, start: 1, run: 2, cpu: 3}); err != nil || r != want {
+		t.Errorf("REPLY to which another follows: %+v, %v", r, err)
+	}
+
 	if diff := cmp.Diff(unhex(t, "06000000 18 000000 6162"), appendControl(nil, kindAddLane, []byte("ab"))); diff != "" {
 		t.Errorf("ADD_LANE: %s", diff)
 	}
@@ -97,6 +116,14 @@ func sharedReply(flags byte, size uint64, change func(b []byte)) []byte {
 	return binary.LittleEndian.AppendUint64(b, size)
 }
 
+// handed makes a REPLY to which another follows, and that.
+func handed(change func(b []byte)) []byte {
+	b := make([]byte, replyHeader)
+	b[0], b[4], b[7] = replyHeader-lengthSize, kindReply, flagHanded
+	change(b)
+	return append(b, replyBytes(func([]byte) {})...)
+}
+
 func TestBadFrames(t *testing.T) {
 	for name, test := range map[string]struct {
 		frame []byte
@@ -106,14 +133,17 @@ func TestBadFrames(t *testing.T) {
 		"short reply":      {replyBytes(func(b []byte) { b[0] = 3 }), "shorter than its parts"},
 		"long reply":       {replyBytes(func(b []byte) { b[2] = 0xff }), "over the limit"},
 		"longest":          {bytes.Repeat([]byte{0xff}, replyHeader), "unknown kind 255"},
-		"outcome":          {replyBytes(func(b []byte) { b[5] = 5 }), "unknown outcome 5"},
+		"outcome":          {replyBytes(func(b []byte) { b[5] = 6 }), "unknown outcome 6"},
 		"content":          {replyBytes(func(b []byte) { b[6] = 4 }), "unknown content 4"},
 		"status":           {replyBytes(func(b []byte) { b[8] = 99 }), "status 99"},
 		"headers":          {replyBytes(func(b []byte) { b[12] = 6 }), "6 bytes of headers"},
 		"headers of 4 GiB": {replyBytes(func(b []byte) { copy(b[12:], "\xff\xff\xff\xff") }), "bytes of headers"},
 		"run":              {replyBytes(func(b []byte) { b[31] = 0x80 }), "negative time"},
 		"cpu":              {replyBytes(func(b []byte) { b[39] = 0x80 }), "negative time"},
-		"flags":            {replyBytes(func(b []byte) { b[7] = 4 }), "flags 4"},
+		"flags":            {replyBytes(func(b []byte) { b[7] = 8 }), "flags 8"},
+		"handed a body":    {replyBytes(func(b []byte) { b[7] = flagHanded }), "to which another follows"},
+		"handed a failure": {handed(func(b []byte) { b[5] = 1 }), "to which another follows"},
+		"handed to nobody": {handed(func([]byte) {}), "1 functions of a row of 0"},
 		"new, not shared":  {replyBytes(func(b []byte) { b[7] = flagNew }), "flags 2"},
 		"shared, no size":  {replyBytes(func(b []byte) { b[7] = flagShared }), "5 bytes for the size"},
 		"shared failure":   {sharedReply(flagShared, 9, func(b []byte) { b[5] = 1 }), "outcome 1"},

@@ -42,6 +42,29 @@ type Call struct {
 	Memory *memfile.File
 	// KeepMemory has a large reply come as Reply.Memory.
 	KeepMemory bool
+	// Row are functions that the worker calls after Function, in the same thread,
+	// each with what the one before returned, as if it had come as bytes: at most
+	// MaxRow with Function. The last one's reply is the Call's. With it, Meta is nil.
+	Row []Next
+	// Bound is when the last function of Row must have ended; zero: no bound.
+	Bound time.Time
+	// Stop, once done, keeps functions of Row from beginning; nil: nothing does.
+	Stop context.Context
+}
+
+// Next is a function of a Call's Row.
+type Next struct {
+	Function string
+	// Timeout is the most time that its call may take.
+	Timeout time.Duration
+}
+
+// Step is a function of a row that has ended, and whose result the next has.
+type Step struct {
+	// Start, Run and CPU as in Reply.
+	Start, Run, CPU time.Duration
+	// Ended is when that was known here.
+	Ended time.Time
 }
 
 // Meta is what a handler of KindEvent sees of the HTTP request.
@@ -69,6 +92,9 @@ type Reply struct {
 	// result; CPU is what its thread spent on a CPU meanwhile.
 	Run time.Duration
 	CPU time.Duration
+	// Steps are the functions of a row before the one that Start, Run and CPU are
+	// of; also beside an error, whose function is the one after them.
+	Steps []Step
 }
 
 // lane is one socket to one thread of a worker: one call at a time.
@@ -80,12 +106,18 @@ type lane struct {
 	r, w   int
 	unsent []byte // of a call that was given up while it was being sent
 	memory memory
+	// steps of the row under way. draining: its caller has gone.
+	begin    time.Time
+	steps    []Step
+	draining bool
 
 	mu sync.Mutex
 	// call counts calls, so that a cancellation that comes late does not hit
 	// the next; cancelled: the read deadline is in the past.
 	call      uint64
 	cancelled bool
+	// stopped: the row under way has been told to stop.
+	stopped bool
 }
 
 func newLane(w *Worker, f *os.File) *lane {
@@ -114,7 +146,27 @@ func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
 	if !ok {
 		return Reply{}, fmt.Errorf("function %q is not in this host", c.Function)
 	}
+	if len(c.Row) >= MaxRow || len(c.Row) > 0 && c.Meta != nil {
+		return Reply{}, fmt.Errorf("function %q with %d more in a row: at most %d, and no Meta", c.Function, len(c.Row), MaxRow-1)
+	}
 	return w.call(ctx, c, function)
+}
+
+// row is what stands in the place of a call's meta.
+func (w *Worker) row(c Call) ([]byte, error) {
+	row := make([]next, len(c.Row))
+	for i, n := range c.Row {
+		function, ok := w.zygote.index[n.Function]
+		if !ok {
+			return nil, fmt.Errorf("function %q is not in this host", n.Function)
+		}
+		row[i] = next{function, n.Timeout}
+	}
+	var bound int64
+	if !c.Bound.IsZero() {
+		bound = w.zygote.clock.nanos(c.Bound)
+	}
+	return appendRow(nil, bound, row), nil
 }
 
 // call is Call of a function by its number in frames.
@@ -136,6 +188,12 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 			return Reply{}, &BodyError{Size: len(meta), Limit: maxMeta}
 		}
 	}
+	if len(c.Row) > 0 {
+		var err error
+		if meta, err = w.row(c); err != nil {
+			return Reply{}, err
+		}
+	}
 	if d, ok := ctx.Deadline(); ok && (c.Deadline.IsZero() || d.Before(c.Deadline)) {
 		c.Deadline = d
 	}
@@ -147,28 +205,39 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 		if l, err = w.acquireBy(ctx, c.Deadline); err != nil {
 			return Reply{}, named(err, c.Function, true)
 		}
+		l.begin = begin
 		if head, body, headers, err = l.do(ctx, c, function, meta); err != nil {
-			return Reply{}, l.failed(ctx, c, err)
+			steps := l.steps // the lane may be another's once it has failed
+			return Reply{Steps: steps}, l.failed(ctx, c, err)
 		}
 		if head.outcome != outcomeRefused {
 			break
 		}
 		w.refused(l) // and another lane is waited for
 	}
-	memory := l.memory.takeReply()
+	memory, steps := l.memory.takeReply(), l.steps
 	if memory != nil && !c.KeepMemory {
 		body = bytes.Clone(body)
 		memory.Release()
 		memory = nil
 	}
 	w.release(l)
-	if head.outcome != outcomeOK {
-		return Reply{}, handlerError(c.Function, body)
-	}
 	reply := Reply{
 		Body: body, Memory: memory, Content: head.content, Status: head.status,
 		Start: time.Duration(head.start - w.zygote.clock.nanos(begin)),
-		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu),
+		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu), Steps: steps,
+	}
+	if head.outcome != outcomeOK {
+		reply.Body, reply.Content = nil, NoContent
+		name := c.at(len(steps))
+		switch {
+		case head.outcome != outcomeStopped:
+			return reply, handlerError(name, body)
+		case c.Stop != nil && c.Stop.Err() != nil:
+			return reply, fmt.Errorf("function %q: %w", name, ErrStopped)
+		default: // it ended after its deadline, before this side saw that
+			return reply, fmt.Errorf("function %q: %w", name, context.DeadlineExceeded)
+		}
 	}
 	if len(headers) > 0 {
 		if err := json.Unmarshal(headers, &reply.Headers); err != nil {
@@ -179,6 +248,14 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 		}
 	}
 	return reply, nil
+}
+
+// at is the function of the row's place i.
+func (c *Call) at(i int) string {
+	if i == 0 {
+		return c.Function
+	}
+	return c.Row[i-1].Function
 }
 
 // acquireBy is acquire with Call's deadline.
@@ -208,6 +285,7 @@ func named(err error, function string, unstarted bool) error {
 
 // do sends one call and reads its reply, and the log lines before it.
 func (l *lane) do(ctx context.Context, c Call, function int, meta []byte) (replyHead, []byte, []byte, error) {
+	l.steps, l.draining = nil, false
 	if ctx.Done() != nil {
 		number := l.call
 		stop := context.AfterFunc(ctx, func() {
@@ -228,20 +306,69 @@ func (l *lane) do(ctx context.Context, c Call, function int, meta []byte) (reply
 	if err := l.send(c, function, meta, deadline); err != nil {
 		return replyHead{}, nil, nil, err
 	}
+	if c.Stop != nil && len(c.Row) > 0 {
+		// Not before: it must not get between the parts of the call.
+		number := l.call
+		stop := context.AfterFunc(c.Stop, func() { l.tellStop(number) })
+		defer stop()
+	}
 	head, body, headers, err := l.receive(c)
 	if err != nil {
 		return head, nil, nil, err
 	}
-	if ctx.Done() != nil || deadline != 0 {
+	if ctx.Done() != nil || deadline != 0 || c.Stop != nil {
 		l.settle(deadline != 0)
 	}
 	return head, body, headers, nil
+}
+
+// tellStop tells the worker that no other function of the row is to begin. It does
+// not wait: where the socket is full the row goes on.
+func (l *lane) tellStop(call uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.call != call || l.stopped {
+		return
+	}
+	l.stopped = true
+	_ = l.memory.raw.Write(func(fd uintptr) bool {
+		_, _ = syscall.Write(int(fd), stopFrame()) // it closed: the reader sees that
+		return true
+	})
+}
+
+// step takes note of a function of the row that has ended: the next has its own
+// time from now on.
+func (l *lane) step(c Call, head replyHead) error {
+	now := time.Now()
+	clock := l.worker.zygote.clock
+	l.steps = append(l.steps, Step{
+		Start: time.Duration(head.start - clock.nanos(l.begin)), Run: time.Duration(head.run),
+		CPU: time.Duration(head.cpu), Ended: now,
+	})
+	if len(l.steps) > len(c.Row) {
+		return &frameError{fmt.Errorf("%d functions of a row of %d", len(l.steps), len(c.Row))}
+	}
+	if c.Deadline.IsZero() || l.draining {
+		return nil
+	}
+	deadline := now.Add(c.Row[len(l.steps)-1].Timeout)
+	if !c.Bound.IsZero() && c.Bound.Before(deadline) {
+		deadline = c.Bound
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.cancelled && !l.worker.isDead() {
+		_ = l.file.SetDeadline(deadline)
+	}
+	return nil
 }
 
 // settle ends what a call's context may do to the lane.
 func (l *lane) settle(timed bool) {
 	l.mu.Lock()
 	l.call++
+	l.stopped = false
 	if l.cancelled || timed {
 		l.cancelled = false
 		_ = l.file.SetDeadline(time.Time{})
@@ -250,7 +377,7 @@ func (l *lane) settle(timed bool) {
 }
 
 func (l *lane) send(c Call, function int, meta []byte, deadline int64) error {
-	head := callHead{function: function, requestID: c.RequestID, meta: meta, deadline: deadline}
+	head := callHead{function: function, requestID: c.RequestID, meta: meta, deadline: deadline, row: len(c.Row) > 0}
 	head.slot, head.reuse = l.memory.offer(l.worker.options.KeepMemory)
 	if l.worker.zygote.spec.shares(len(c.Body)) && l.memory.give(c, &l.worker.zygote.pool) {
 		l.out = appendCall(l.out[:0], head, len(c.Body), true)
@@ -310,6 +437,15 @@ func (l *lane) receive(c Call) (replyHead, []byte, []byte, error) {
 			return head, nil, nil, &frameError{err}
 		}
 		l.r += replyHeader
+		if head.flags == flagHanded {
+			if err := l.step(c, head); err != nil {
+				return head, nil, nil, err
+			}
+			continue
+		}
+		if head.outcome == outcomeOK && len(l.steps) != len(c.Row) {
+			return head, nil, nil, &frameError{fmt.Errorf("reply after %d functions of a row of %d", len(l.steps)+1, len(c.Row)+1)}
+		}
 		// One allocation: the body is the caller's to keep.
 		rest := make([]byte, head.headers+head.body)
 		n := copy(rest, l.in[l.r:l.w])
@@ -366,7 +502,7 @@ func (l *lane) log(c Call, frame []byte) {
 	}
 	for text := range bytes.SplitSeq(bytes.TrimSuffix(frame[logHeader:], []byte("\n")), []byte("\n")) {
 		log(LogLine{
-			Function: c.Function, RequestID: c.RequestID, Stream: stream,
+			Function: c.at(min(len(l.steps), len(c.Row))), RequestID: c.RequestID, Stream: stream,
 			Text: strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte("\r"))), "\ufffd"),
 		})
 	}
@@ -381,20 +517,22 @@ func (e *frameError) Unwrap() error { return e.err }
 // failed turns a lane's error into the call's, and sees to the lane.
 func (l *lane) failed(ctx context.Context, c Call, err error) error {
 	w := l.worker
+	name, begun := c.at(min(len(l.steps), len(c.Row))), len(l.steps) > 0
 	if errors.Is(err, os.ErrDeadlineExceeded) && !w.isDead() {
 		cause := ctx.Err()
 		if cause == nil {
 			cause = context.DeadlineExceeded
 		}
+		l.draining = true
 		w.abandon(l)
 		w.zygote.workers.Go(func() { l.drain(c) })
-		return fmt.Errorf("function %q: %w", c.Function, cause)
+		return fmt.Errorf("function %q: %w", name, cause)
 	}
 	var bad *frameError
 	if errors.As(err, &bad) {
 		w.Kill()
 		w.discard(l)
-		return fmt.Errorf("function %q: %w", c.Function, err)
+		return fmt.Errorf("function %q: %w", name, err)
 	}
 	// The other end is closed: the process is gone, or will be.
 	defer w.discard(l)
@@ -408,14 +546,17 @@ func (l *lane) failed(ctx context.Context, c Call, err error) error {
 		select {
 		case <-w.done:
 		case <-timer.C:
-			return &ExitError{Function: c.Function, Pid: w.Pid(), Code: -1}
+			return &ExitError{Function: name, Pid: w.Pid(), Code: -1}
 		}
 	}
 	// A call that could not be written, or that lay unread when the socket's
 	// other end was closed (net/unix/af_unix.c, unix_release_sock: only then is
 	// it a reset), was not read whole: its function has not begun.
-	unread := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
-	return named(w.Err(), c.Function, unread)
+	// A row that was told to stop has left that unread, too.
+	l.mu.Lock()
+	unread := (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) && !begun && !l.stopped
+	l.mu.Unlock()
+	return named(w.Err(), name, unread)
 }
 
 func (w *Worker) isDead() bool {

@@ -42,13 +42,24 @@ func Run(ctx context.Context, d *Definition, input json.RawMessage, exec Executo
 	if ExecutionFrom(ctx) == nil && d.UsesContext() {
 		ctx = WithExecution(ctx, &Execution{StartTime: time.Now(), Input: input})
 	}
+	rows, _ := exec.(RowExecutor)
 	value := input
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
+		var row []*State
+		if rows != nil && s.Type == Task {
+			row = rows.Row(s)
+		}
 		var err error
-		if value, err = runState(ctx, s, value, exec); err != nil {
+		if len(row) > 1 {
+			value, err = runRow(ctx, row, value, rows)
+			s = row[len(row)-1]
+		} else {
+			value, err = runState(ctx, s, value, exec)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if s.End || s.Type == Succeed {
@@ -66,10 +77,7 @@ func runState(ctx context.Context, s *State, raw json.RawMessage, exec Executor)
 	if s.Type == Fail {
 		return nil, &Failure{Name: s.Error, Cause: s.Cause, State: s.Name}
 	}
-	f := flow{state: s.Name}
-	if s.usesContext() {
-		f.object = &ContextObject{Execution: ExecutionFrom(ctx), StateName: s.Name, EnteredTime: time.Now()}
-	}
+	f := newFlow(ctx, s)
 	input, err := f.input(s, raw)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ type fakeHost struct {
 	workers []*fakeWorker
 	spawns  int
 	starts  int
+	// calls are the functions of each call, in order.
+	calls []string
 }
 
 type fakeZygote struct {
@@ -173,6 +175,13 @@ func (w *fakeWorker) Call(ctx context.Context, c host.Call) (host.Reply, error) 
 		return host.Reply{}, host.ErrRetired
 	}
 	w.inside.Add(1)
+	functions := c.Function
+	for _, n := range c.Row {
+		functions += n.Function
+	}
+	w.h.mu.Lock()
+	w.h.calls = append(w.h.calls, functions)
+	w.h.mu.Unlock()
 	defer w.endIfIdle()
 	type outcome struct {
 		r   host.Reply
@@ -181,6 +190,24 @@ func (w *fakeWorker) Call(ctx context.Context, c host.Call) (host.Reply, error) 
 	result := make(chan outcome, 1)
 	go func() { // a fake's thread: like a real one, nothing can stop it
 		r, err := w.h.handlers[c.Function](c)
+		steps := []host.Step(nil)
+		for _, n := range c.Row {
+			if err != nil {
+				break
+			}
+			if c.Stop.Err() != nil {
+				err = host.ErrStopped
+				break
+			}
+			steps = append(steps, host.Step{Run: r.Run, CPU: r.CPU, Ended: time.Now()})
+			before := r.Memory
+			c.Function, c.Body, c.Memory = n.Function, r.Body, r.Memory
+			r, err = w.h.handlers[c.Function](c)
+			if before != nil {
+				before.Release()
+			}
+		}
+		r.Steps = steps
 		result <- outcome{r, err}
 	}()
 	timer := time.NewTimer(time.Until(c.Deadline))

@@ -24,6 +24,8 @@ type layout struct {
 	places map[string]*place
 	// functions of this wrap, by name.
 	functions map[string]*function
+	// rows of tasks that a process does one after the other, by the first.
+	rows map[*workflow.State]*row
 	// splits of the Parallel states.
 	splits map[*workflow.State]*split
 	// forks are the processes of this wrap that serve one request, with tasks in
@@ -101,6 +103,7 @@ func newLayout(b *bundle, cpus []int) (*layout, error) {
 	l := &layout{
 		places:    make(map[string]*place),
 		functions: make(map[string]*function),
+		rows:      make(map[*workflow.State]*row),
 		splits:    make(map[*workflow.State]*split),
 		forks:     make(map[*workflow.Definition][]*process),
 	}
@@ -137,6 +140,7 @@ func newLayout(b *bundle, cpus []int) (*layout, error) {
 		}
 	}
 	l.divide(b, b.definition)
+	l.rank(b.definition, true)
 	for _, p := range l.processes {
 		p.options.Lanes = min(l.width(b.definition, p), maxLanes)
 	}

@@ -55,7 +55,7 @@ func TestMemoryIsPassedOn(t *testing.T) {
 			return host.Reply{Body: []byte(fmt.Sprint(bytes.Equal(c.Body, text))), Content: host.Text}, nil
 		},
 	}}
-	b := testBundle(t, sequence("A", "B"), time.Second, 0, plan.Wrap{CPUs: 1, Processes: []plan.Process{pool1("A", "B")}})
+	b := testBundle(t, sequence("A", "B"), time.Second, 0, plan.Wrap{CPUs: 1, Processes: []plan.Process{pool1("A"), pool1("B")}})
 	s := serve(t, Options{}, b, h.start)
 	s.post(t, string(text[:100_000]), "true")
 	if first == nil || got == nil || got != made {

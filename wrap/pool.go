@@ -147,10 +147,9 @@ func (p *pool) call(ctx context.Context, began func(), c host.Call) (host.Reply,
 		if began != nil {
 			began()
 		}
-		if m.uses.Add(1) == int64(p.maxUses) {
-			close(m.worn)
-		}
+		m.used(1, p.maxUses)
 		r, err := m.Call(ctx, c)
+		m.used(len(r.Steps), p.maxUses)
 		if err == nil {
 			return r, nil
 		}
@@ -158,13 +157,21 @@ func (p *pool) call(ctx context.Context, began func(), c host.Call) (host.Reply,
 		case isTimeout(err):
 			// Its thread still runs the handler and nothing can stop a thread
 			// of CPython but the end of its process.
-			p.retire(m, fmt.Errorf("a call of %q ran past its timeout", c.Function))
+			p.retire(m, fmt.Errorf("a call ran past its timeout: %w", err))
 		case isExit(err), errors.Is(err, host.ErrRetired): // its zygote died
 			p.retire(m, err)
 		}
 		if !notStarted(err) || attempt == callAttempts {
 			return r, err
 		}
+	}
+}
+
+// used counts n uses; worn is closed as they reach most (0: never).
+func (m *member) used(n, most int) {
+	after := int(m.uses.Add(int64(n)))
+	if after-n < most && after >= most {
+		close(m.worn)
 	}
 }
 

@@ -225,7 +225,7 @@ func (a *Agent) answerTask(ctx context.Context, w http.ResponseWriter, req *http
 		kids = a.fork(a.life, []*process{pl.process})
 		defer kids.end()
 	}
-	rep, err := a.call(ctx, &walk{a: a, r: r}, kids, pl, input)
+	rep, err := a.call(ctx, &walk{a: a, r: r}, kids, pl, nil, input)
 	if err != nil {
 		return err
 	}

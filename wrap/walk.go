@@ -46,7 +46,7 @@ func (w *walk) Task(ctx context.Context, s *workflow.State, input json.RawMessag
 		children = w.a.fork(w.a.life, []*process{pl.process})
 		defer children.end()
 	}
-	r, err := w.a.call(ctx, w, children, pl, input)
+	r, err := w.a.call(ctx, w, children, pl, nil, input)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +56,15 @@ func (w *walk) Task(ctx context.Context, s *workflow.State, input json.RawMessag
 	return r.Body, nil
 }
 
-// call runs a task in its process here.
-func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place, input []byte) (host.Reply, error) {
+// call runs a task in its process here; with a row, all its tasks, of which pl is
+// the first.
+func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place, row *row, input []byte) (host.Reply, error) {
 	start := time.Now()
 	deadline, timeout := callDeadline(start, pl.function.timeout, w.r.deadline)
 	c := host.Call{Function: pl.function.name, Body: input, RequestID: w.r.id, Deadline: deadline, Memory: w.r.memory.find(input), KeepMemory: true}
+	if row != nil {
+		c.Row, c.Bound, c.Stop = row.then, w.r.deadline, ctx
+	}
 	p := pl.process
 	p.uses.Add(1)
 	var r host.Reply
@@ -74,22 +78,47 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 		r, err = a.callChild(a.life, children, p, w.began, c)
 	}
 	w.r.memory.own(r.Memory)
-	if w.r.trace != nil {
-		w.r.trace.add(Span{
-			Task: pl.task.Name, Function: pl.function.name, Wrap: a.name, Process: p.index,
-			StartUS: start.Sub(w.r.start).Microseconds(), EndUS: time.Since(w.r.start).Microseconds(),
-			RunUS: r.Run.Microseconds(), CPUUS: r.CPU.Microseconds(),
-		})
+	last := row.failed(pl, len(r.Steps))
+	for i, s := range r.Steps { // of a row: another has begun after each
+		p.uses.Add(1)
+		w.span(row.places[i], start, s.Ended, s.Run, s.CPU)
+		start = s.Ended
 	}
+	w.span(last, start, time.Now(), r.Run, r.CPU)
 	if err != nil {
 		// A forked child that was killed because its stage had failed already
-		// did nothing wrong.
-		if p.pool != nil || ctx.Err() == nil || !isExit(err) {
-			a.logFailure(w.r, pl.function, err)
+		// did nothing wrong, and neither did a row that was stopped.
+		stopped := errors.Is(err, host.ErrStopped)
+		if !stopped && (p.pool != nil || ctx.Err() == nil || !isExit(err)) {
+			a.logFailure(w.r, last.function, err)
 		}
-		return host.Reply{}, a.taskFailure(pl.function, timeout, err)
+		if stopped {
+			return host.Reply{}, err
+		}
+		if last != pl {
+			_, timeout = callDeadline(start, last.function.timeout, w.r.deadline)
+		}
+		failure := a.taskFailure(last.function, timeout, err)
+		if failure.State == "" && row != nil {
+			named := *failure
+			named.State = last.task.Name
+			failure = &named
+		}
+		return host.Reply{}, failure
 	}
 	return r, nil
+}
+
+// span adds a task's call to the trace, where there is one.
+func (w *walk) span(pl *place, start, end time.Time, run, cpu time.Duration) {
+	if w.r.trace == nil {
+		return
+	}
+	w.r.trace.add(Span{
+		Task: pl.task.Name, Function: pl.function.name, Wrap: w.a.name, Process: pl.process.index,
+		StartUS: start.Sub(w.r.start).Microseconds(), EndUS: end.Sub(w.r.start).Microseconds(),
+		RunUS: run.Microseconds(), CPUUS: cpu.Microseconds(),
+	})
 }
 
 // callDeadline is the earlier of the function's timeout and the request's

@@ -14,6 +14,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 CALL = 1
 REPLY = 2
 LOG = 3
+STOP = 4
 # Kinds on the zygote's control socket.
 CONFIG = 16
 READY = 17
@@ -61,6 +62,14 @@ SHARED = 1
 REUSE = 2
 NEW = 2
 SHARED_SIZE = struct.Struct("<Q")
+# of a CALL: a row of functions follows, in the place of the meta; of a REPLY: the
+# function has ended, and the next of its row has its result.
+ROW = 4
+HANDED = 4
+# When the last function of a row must have ended (CLOCK_MONOTONIC ns, 0: never).
+ROW_BOUND = struct.Struct("<q")
+# function, reserved, most time that its call may take in ns.
+ROW_ENTRY = struct.Struct("<HHIq")
 
 # Outcomes of a call.
 OK = 0
@@ -68,6 +77,7 @@ RAISED = 1  # the handler raised, or called sys.exit
 BAD_RESULT = 2  # it returned what cannot be sent
 BAD_INPUT = 3  # the body is not what this kind of handler takes
 REFUSED = 4  # no thread could be started for the lane: it serves no call
+STOPPED = 5  # the function has ended and the next of its row was not to begin
 
 # Content of a reply's body.
 NONE = 0
@@ -81,6 +91,8 @@ STDERR = 2
 # What a CALL frame may hold besides its body, and what a control frame may.
 MAX_REQUEST_ID = 1 << 10
 MAX_META = 1 << 20
+# Functions of a row, the first one included.
+MAX_ROW = 64
 MAX_CONTROL = 16 << 20
 # Descriptors in one message: the kernel's SCM_MAX_FD.
 MAX_DESCRIPTORS = 253
@@ -99,13 +111,27 @@ def check_call(length: int, kind: int, flags: int, id_len: int, meta_len: int, m
         raise FrameError(f"call with {id_len} bytes of request id and {meta_len} of meta is over the limit")
     if body < 0:
         raise FrameError(f"call of {length + LENGTH_SIZE} bytes is shorter than its parts")
-    if flags & ~(SHARED | REUSE):
+    if flags & ~(SHARED | REUSE | ROW):
         raise FrameError(f"call with unknown flags {flags}")
     if flags & SHARED:
         if body != SHARED_SIZE.size:
             raise FrameError(f"call with {body} bytes for the size of its shared memory")
     elif body > max_body:
         raise FrameError(f"body of {body} bytes is over the limit of {max_body}")
+
+
+def parse_row(table: memoryview, functions: int) -> Tuple[int, List[Tuple[int, int]]]:
+    """Return a row's bound and, for each function after the first, its number and its time."""
+    count, rest = divmod(len(table) - ROW_BOUND.size, ROW_ENTRY.size)
+    if rest or not 1 <= count < MAX_ROW:
+        raise FrameError(f"call with {len(table)} bytes for the functions of its row")
+    (bound,) = ROW_BOUND.unpack_from(table)
+    entries = []
+    for index, _, _, time in ROW_ENTRY.iter_unpack(table[ROW_BOUND.size :]):
+        if index >= functions:
+            raise FrameError(f"row with function {index} of {functions}")
+        entries.append((index, time))
+    return bound, entries
 
 
 def reply_header(

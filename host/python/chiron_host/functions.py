@@ -65,10 +65,12 @@ class Function:
         self.kind = kind
         self.handler = handler
         self.invoke = handlers.invoker(kind, handler, spec.name, spec.memory >> 20)
+        self.parts = handlers.parts(kind, handler, spec.name, spec.memory >> 20)
         # What the handler's module wants done in a process before its first call.
         self.warm_up = warm_up
         if spec.env:
             self.invoke = _within(spec.env, self.invoke)
+            self.parts = self.parts._replace(call=_call_within(spec.env, self.parts.call))
             if warm_up is not None:
                 self.warm_up = _warm_up_within(spec.env, warm_up)
 
@@ -84,6 +86,19 @@ def _within(env: Dict[str, str], invoke: handlers.Invoke) -> handlers.Invoke:
             environ.use({})
 
     return invoke_within
+
+
+def _call_within(
+    env: Dict[str, str], call: Callable[[Any, memoryview, int], Any]
+) -> Callable[[Any, memoryview, int], Any]:
+    def call_within(value: Any, request_id: memoryview, deadline: int) -> Any:
+        environ.use(env)
+        try:
+            return call(value, request_id, deadline)
+        finally:
+            environ.use({})
+
+    return call_within
 
 
 def _warm_up_within(env: Dict[str, str], warm_up: Callable[[], Any]) -> Callable[[], None]:

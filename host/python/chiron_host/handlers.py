@@ -52,6 +52,19 @@ class Result(NamedTuple):
 
 
 Handler = Callable[..., Any]
+
+
+class Parts(NamedTuple):
+    """One call of a handler in its parts, for calls in a row (row.py)."""
+
+    # The body as the handler's argument.
+    take: Callable[[memoryview], Any]
+    # The handler, given that, the request id and the deadline.
+    call: Callable[[Any, memoryview, int], Any]
+    # What it returned as bytes.
+    give: Callable[[Any], Result]
+
+
 # Runs one call: decodes (body, meta, request id, deadline as CLOCK_MONOTONIC
 # ns), calls the handler, encodes.
 Invoke = Callable[[memoryview, memoryview, memoryview, int], Result]
@@ -241,12 +254,15 @@ def _invoke_event(handler: Handler) -> Invoke:
     context = EventContext()
 
     def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
-        result = handler(Event(body, meta), context)
-        if isinstance(result, dict) and ("statusCode" in result or "body" in result or "headers" in result):
-            return _response(result)
-        return _value(result)
+        return _event_result(handler(Event(body, meta), context))
 
     return invoke
+
+
+def _event_result(result: Any) -> Result:
+    if isinstance(result, dict) and ("statusCode" in result or "body" in result or "headers" in result):
+        return _response(result)
+    return _value(result)
 
 
 def _response(result: Dict[str, Any]) -> Result:
@@ -280,16 +296,40 @@ def _event_json(body: memoryview) -> Any:
 def _invoke_lambda(handler: Handler, name: str, memory: int) -> Invoke:
     def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
         context = LambdaContext(name, memory, str(request_id, "utf-8", "replace"), deadline)
-        return Result(frames.JSON, to_json(handler(_event_json(body), context)))
+        return _json(handler(_event_json(body), context))
 
     return invoke
+
+
+def _json(value: Any) -> Result:
+    return Result(frames.JSON, to_json(value))
 
 
 def _invoke_lambda1(handler: Handler) -> Invoke:
     def invoke(body: memoryview, meta: memoryview, request_id: memoryview, deadline: int) -> Result:
-        return Result(frames.JSON, to_json(handler(_event_json(body))))
+        return _json(handler(_event_json(body)))
 
     return invoke
+
+
+def parts(kind: str, handler: Handler, name: str, memory: int) -> Parts:
+    """Return what ``invoker`` puts together."""
+
+    def alone(value: Any, request_id: memoryview, deadline: int) -> Any:
+        return handler(value)
+
+    def in_lambda(value: Any, request_id: memoryview, deadline: int) -> Any:
+        return handler(value, LambdaContext(name, memory, str(request_id, "utf-8", "replace"), deadline))
+
+    def in_event(value: Any, request_id: memoryview, deadline: int) -> Any:
+        return handler(value, context)
+
+    if kind == TEXT:
+        return Parts(_text, alone, _value)
+    if kind == EVENT:
+        context = EventContext()
+        return Parts(lambda body: Event(body, memoryview(b"")), in_event, _event_result)
+    return Parts(_event_json, in_lambda if kind == LAMBDA else alone, _json)
 
 
 def _takes(handler: Handler) -> Tuple[int, Optional[int]]:

@@ -15,6 +15,7 @@ from typing import Any, Iterable, List, NoReturn, Optional, Sequence, Set, Tuple
 
 from chiron_host import failures, frames, handlers, shared, streams, warm
 from chiron_host.functions import Function
+from chiron_host.row import Closed, Row
 
 # What one recv takes: a call that fits costs one system call.
 # Every page of it that is touched costs a new worker a page fault.
@@ -189,7 +190,7 @@ class Worker:
         except frames.FrameError as err:
             os.write(2, (f"chiron host: {err}\n").encode())
             os._exit(EXIT_PROTOCOL)
-        except OSError:
+        except (OSError, Closed):
             pass  # the agent closed the lane while a reply was on its way
         except BaseException as err:
             os.write(2, failures.trace(err).encode())
@@ -218,8 +219,12 @@ class Worker:
         invokes.append(self._warm_up)
         log = streams.CallLog(send)
         streams.attach(log)
+        left = 0  # bytes that came behind a frame without a reply
         while True:
-            got, ancillary, _, _ = receive(buffers, ANCILLARY, _socket.MSG_CMSG_CLOEXEC)
+            if left:
+                got, left = left, 0
+            else:
+                got, ancillary, _, _ = receive(buffers, ANCILLARY, _socket.MSG_CMSG_CLOEXEC)
             if got < header_size:
                 got = fill(sock, view, got, header_size)
                 if got < header_size:
@@ -235,10 +240,14 @@ class Worker:
                 or meta_len > max_meta
                 or not 0 <= size - body_at <= max_body
             ):
+                if kind == frames.STOP and size == header_size:  # its row ended before it came
+                    left = got - size
+                    buffer[:left] = buffer[size:got]
+                    continue
                 frames.check_call(length, kind, flags, id_len, meta_len, max_body)
             if index >= len(invokes):
                 raise frames.FrameError(f"call of function {index} of {len(self._functions)}")
-            frame = view
+            frame, stop = view, False
             if got < size:
                 if size > BUFFER:
                     frame = memoryview(bytearray(size))
@@ -246,7 +255,9 @@ class Worker:
                 if fill(sock, frame, got, size) < size:
                     return
             elif got > size:
-                raise frames.FrameError(f"{got - size} bytes follow a call of {size}: one call at a time")
+                stop = flags & frames.ROW != 0 and got == size + header_size and buffer[size + 4] == frames.STOP
+                if not stop:
+                    raise frames.FrameError(f"{got - size} bytes follow a call of {size}: one call at a time")
             invoke, given = invokes[index], frame[body_at:size]
             mapped: Any = None
             if flags & 1 or ancillary:
@@ -255,29 +266,29 @@ class Worker:
                 except OSError as err:  # no memory to map it in
                     invoke = refusal(err)
 
-            outcome = frames.OK
-            start = perf_counter_ns()
-            cpu = thread_time_ns()
-            try:
-                content, body, status, headers = invoke(
-                    given, frame[meta_at:body_at], frame[header_size:meta_at], deadline
+            if flags & frames.ROW and invoke is invokes[index]:
+                row = Row(self._functions, index, frame[meta_at:body_at])
+                outcome, content, body, status, headers, start, run, cpu = row.run(
+                    sock, log, given, frame[header_size:meta_at], deadline, stop, max_body, self._fail
                 )
-                if len(body) > max_body:
-                    raise handlers.BadResult(
-                        f"the handler returned {len(body)} bytes: over the limit of {max_body}"
+            else:
+                outcome = frames.OK
+                start = perf_counter_ns()
+                cpu = thread_time_ns()
+                try:
+                    content, body, status, headers = invoke(
+                        given, frame[meta_at:body_at], frame[header_size:meta_at], deadline
                     )
-            except handlers.BadInput as err:
-                outcome, body = frames.BAD_INPUT, failure("BadInput", str(err))
-            except handlers.BadResult as err:
-                outcome, body = frames.BAD_RESULT, failure("BadResult", str(err))
-            except BaseException as err:
-                if self._is_fork:
-                    end_fork(err)
-                outcome, body = frames.RAISED, explain(err)
-            cpu = thread_time_ns() - cpu
-            run = perf_counter_ns() - start
-            if outcome:
-                content, status, headers = frames.JSON, 0, b""
+                    if len(body) > max_body:
+                        raise handlers.BadResult(
+                            f"the handler returned {len(body)} bytes: over the limit of {max_body}"
+                        )
+                except BaseException as err:
+                    outcome, body = self._fail(err)
+                cpu = thread_time_ns() - cpu
+                run = perf_counter_ns() - start
+                if outcome:
+                    content, status, headers = frames.JSON, 0, b""
 
             if mapped is not None:
                 given.release()
@@ -297,6 +308,17 @@ class Worker:
                 else:
                     send_all(sock, head + headers, body)
             del body, headers, frame, given
+
+
+    def _fail(self, err: BaseException) -> Tuple[int, bytes]:
+        """Return what an exception of a call comes to: its outcome, and the reply's body."""
+        if isinstance(err, handlers.BadInput):
+            return frames.BAD_INPUT, failure("BadInput", str(err))
+        if isinstance(err, handlers.BadResult):
+            return frames.BAD_RESULT, failure("BadResult", str(err))
+        if self._is_fork:
+            end_fork(err)
+        return frames.RAISED, explain(err)
 
 
 def take(fds: List[int], flags: int, size: memoryview, max_body: int) -> Tuple[Any, memoryview]:
