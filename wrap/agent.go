@@ -146,6 +146,9 @@ func newPeers(b *bundle, addresses map[string]string) ([]*peer, error) {
 			if p.network, p.address, err = ParseAddress(address); err != nil {
 				return nil, fmt.Errorf("peer %s: %w", name, err)
 			}
+			if p.network == "tcp" {
+				p.transport = p.newTransport()
+			}
 		}
 		peers[i] = p
 	}

@@ -153,8 +153,11 @@ type passConn struct {
 type passKey struct{}
 
 // passConnOf returns the connection that a request came over; nil: it is of
-// another kind.
+// another kind, or several requests are on it at once.
 func passConnOf(req *http.Request) *passConn {
+	if req.ProtoMajor != 1 {
+		return nil
+	}
 	c, _ := req.Context().Value(passKey{}).(*passConn)
 	return c
 }

@@ -31,13 +31,19 @@ const (
 	maxPeerShared = 1 << 30
 )
 
-// peer is another wrap of the plan. The agent writes the request itself instead
-// of using http.Client: sending is then one write on the caller's goroutine,
-// which is the paper's T_INV, and the answer is read where it is waited for.
+// peer is another wrap of the plan. On one machine the agent writes the request
+// itself instead of using http.Client: sending is then one write on the caller's
+// goroutine, which is the paper's T_INV, and the answer is read where it is waited
+// for.
 type peer struct {
 	name    string
 	network string // "" where nobody told the address
 	address string
+
+	// transport of a peer on another machine, which is spoken to in HTTP/2 (stream.go);
+	// nil: HTTP/1.1, on connections of our own.
+	transport *http.Transport
+	streams   sync.WaitGroup
 
 	mu   sync.Mutex
 	idle []*peerConn // guarded by mu; the last is the freshest
@@ -53,24 +59,28 @@ type exchange struct {
 	peer *peer
 	conn *peerConn
 	ctx  context.Context
-	head []byte
+	message
 	body []byte
 	// memory that the body is in, which goes instead of it; held by the request.
 	memory *memfile.File
 	sent   time.Time
 	stop   func() bool
+	answer chan streamAnswer // of HTTP/2, which has no conn
 }
 
 // send writes a request and returns without waiting for the answer. It fails
 // only where the peer has not begun to work on it; that is tried again for
 // peerWait, for a peer that is being restarted.
-func (p *peer) send(ctx context.Context, head, body []byte, memory *memfile.File) (*exchange, error) {
+func (p *peer) send(ctx context.Context, m message, body []byte, memory *memfile.File) (*exchange, error) {
 	if p.network == "" {
 		return nil, fmt.Errorf("wrap %q has no address: start this wrap with --peer %s=ADDRESS", p.name, p.name)
 	}
+	if p.transport != nil {
+		return p.stream(ctx, m, body), nil
+	}
 	patience := time.Now().Add(peerWait)
 	for {
-		x, err := p.trySend(ctx, head, body, memory)
+		x, err := p.trySend(ctx, m, body, memory)
 		if err == nil {
 			return x, nil
 		}
@@ -83,7 +93,7 @@ func (p *peer) send(ctx context.Context, head, body []byte, memory *memfile.File
 	}
 }
 
-func (p *peer) trySend(ctx context.Context, head, body []byte, memory *memfile.File) (*exchange, error) {
+func (p *peer) trySend(ctx context.Context, m message, body []byte, memory *memfile.File) (*exchange, error) {
 	conn, err := p.conn(ctx)
 	if err != nil {
 		return nil, err
@@ -91,6 +101,7 @@ func (p *peer) trySend(ctx context.Context, head, body []byte, memory *memfile.F
 	// A peer that stops reading must not hold the request beyond its end.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	sent := time.Now()
+	head := m.head(p.name)
 	if memory != nil {
 		conn.Conn.(*passConn).pass(memory) // only a Unix socket is given any
 		_, err = conn.Write(head)
@@ -104,7 +115,7 @@ func (p *peer) trySend(ctx context.Context, head, body []byte, memory *memfile.F
 		// The peer reads the whole body before it works, and it has not got it.
 		return nil, err
 	}
-	return &exchange{peer: p, conn: conn, ctx: ctx, head: head, body: body, memory: memory, sent: sent, stop: stop}, nil
+	return &exchange{peer: p, conn: conn, ctx: ctx, message: m, body: body, memory: memory, sent: sent, stop: stop}, nil
 }
 
 // conn takes a kept connection that still lives, or dials.
@@ -168,6 +179,10 @@ func (p *peer) close() {
 	for _, c := range idle {
 		_ = c.Close()
 	}
+	p.streams.Wait() // requests have ended, and theirs with them
+	if p.transport != nil {
+		p.transport.CloseIdleConnections()
+	}
 }
 
 // peerReply is a peer's answer, its body read.
@@ -183,6 +198,9 @@ type peerReply struct {
 // receive waits for the answer. Where the peer is known not to have begun (it
 // died with the request unread, or was draining), the request is sent again.
 func (x *exchange) receive() (*peerReply, error) {
+	if x.answer != nil {
+		return x.receiveStream()
+	}
 	r, err := x.read()
 	switch {
 	case err != nil && x.ctx.Err() != nil:
@@ -195,7 +213,7 @@ func (x *exchange) receive() (*peerReply, error) {
 	// A Unix socket is reset only if its end closed with bytes unread
 	// (net/unix/af_unix.c, unix_release_sock), and the agent reads all of a
 	// request before it works on it.
-	x, err = x.peer.send(x.ctx, x.head, x.body, x.memory)
+	x, err = x.peer.send(x.ctx, x.message, x.body, x.memory)
 	if err != nil {
 		return nil, err
 	}
@@ -223,21 +241,31 @@ func (x *exchange) readResponse() (r *peerReply, reusable bool, err error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	r = &peerReply{status: resp.StatusCode, header: resp.Header, sent: x.sent}
-	switch n := resp.ContentLength; {
-	case resp.Header.Get(headerShared) != "":
+	if resp.Header.Get(headerShared) != "" {
 		err = x.takeShared(r)
-	case n > maxPeerReply:
-		return nil, false, fmt.Errorf("its answer has %d bytes, the limit is %d", n, maxPeerReply)
-	case n >= 0:
-		r.body = make([]byte, n)
-		_, err = io.ReadFull(resp.Body, r.body)
-	default:
-		if r.body, err = io.ReadAll(io.LimitReader(resp.Body, maxPeerReply+1)); err == nil && len(r.body) > maxPeerReply {
-			err = fmt.Errorf("its answer is over the limit of %d bytes", maxPeerReply)
-		}
+	} else {
+		r.body, err = readReply(resp)
 	}
 	r.took = time.Since(x.sent)
 	return r, !resp.Close && err == nil, err
+}
+
+// readReply reads the body of an answer.
+func readReply(resp *http.Response) ([]byte, error) {
+	n := resp.ContentLength
+	if n > maxPeerReply {
+		return nil, fmt.Errorf("its answer has %d bytes, the limit is %d", n, maxPeerReply)
+	}
+	if n >= 0 {
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPeerReply+1))
+	if err == nil && len(body) > maxPeerReply {
+		err = fmt.Errorf("its answer is over the limit of %d bytes", maxPeerReply)
+	}
+	return body, err
 }
 
 // takeShared takes the shared memory that an answer's body is in.
@@ -259,38 +287,4 @@ func (x *exchange) takeShared(r *peerReply) error {
 		r.memory = nil
 	}
 	return err
-}
-
-// head is the start line and headers of an internal request whose body has
-// length bytes, the first execution of which are a workflow.Execution.
-func (p *peer) head(r *request, query string, length, execution int, shared bool) []byte {
-	h := make([]byte, 0, 256+len(query))
-	h = append(h, "POST /_/stage?"...)
-	h = append(h, query...)
-	h = append(h, " HTTP/1.1\r\nHost: "...)
-	h = append(h, p.name...)
-	if shared {
-		h = append(h, "\r\nContent-Length: 0\r\n"+headerShared+": "...)
-	} else {
-		h = append(h, "\r\nContent-Length: "...)
-	}
-	h = strconv.AppendInt(h, int64(length), 10)
-	if p.network == "unix" {
-		h = append(h, "\r\n"+headerTakesShared+": 1"...)
-	}
-	h = append(h, "\r\n"+headerCallID+": "...)
-	h = append(h, r.id...)
-	if !r.deadline.IsZero() {
-		// What is left and not when: two machines' clocks differ.
-		h = append(h, "\r\n"+headerTimeout+": "...)
-		h = append(h, max(time.Until(r.deadline), time.Microsecond).String()...)
-	}
-	if execution > 0 {
-		h = append(h, "\r\n"+headerExecution+": "...)
-		h = strconv.AppendInt(h, int64(execution), 10)
-	}
-	if r.trace != nil {
-		h = append(h, "\r\n"+HeaderTrace+": 1"...)
-	}
-	return append(h, "\r\n\r\n"...)
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -348,6 +350,12 @@ func TestPythonHugeBody(t *testing.T) {
 // Two wraps, one request: whole branches go over in one call, a spread branch
 // task by task.
 func TestPythonTwoWraps(t *testing.T) {
+	for _, listen := range []string{"unix://" + filepath.Join(t.TempDir(), "s"), "127.0.0.1:0"} {
+		t.Run(listen[:4], func(t *testing.T) { testTwoWraps(t, listen) })
+	}
+}
+
+func testTwoWraps(t *testing.T, listen string) {
 	def := `{"StartAt":"First","States":{
 	 "First":{"Type":"Task","Resource":"inc","Next":"Fan"},
 	 "Fan":{"Type":"Parallel","Next":"Last","Branches":[
@@ -360,8 +368,9 @@ func TestPythonTwoWraps(t *testing.T) {
 	dirs := writeBundles(t, def, nil,
 		plan.Wrap{Processes: []plan.Process{pool1("First", "A", "D1")}},
 		plan.Wrap{Processes: []plan.Process{pool1("B1", "B2", "D2", "E2", "Last"), fork1("C")}})
-	two := run(t, Options{Dir: dirs[1]})
-	one := run(t, Options{Dir: dirs[0], Peers: map[string]string{"wrap-2": "unix://" + two.Addr().String()}})
+	two := run(t, Options{Dir: dirs[1], Listen: listen})
+	address := two.Addr().Network() + "://" + two.Addr().String()
+	one := run(t, Options{Dir: dirs[0], Peers: map[string]string{"wrap-2": address}})
 	a := one.do(t, "POST", "/", "4", "Chiron-Trace", "1", "X-Call-Id", "id-9")
 	if want := `[25,7,6,36,{"id":"id-9"}]`; a.status != 200 || a.body != want {
 		t.Fatalf("%+v, want %s", a, want)
@@ -396,14 +405,13 @@ func TestPythonTwoWraps(t *testing.T) {
 	wg.Wait()
 
 	// The peer goes, and comes back at the same address.
-	address := two.Addr().String()
 	if err := two.stop(); err != nil {
 		t.Error(err)
 	}
 	if a := one.do(t, "POST", "/", "4"); a.status != 500 || !strings.Contains(a.body, `wrap \"wrap-2\" cannot be reached`) {
 		t.Errorf("a dead peer: %+v", a)
 	}
-	run(t, Options{Dir: dirs[1], Listen: "unix://" + address})
+	run(t, Options{Dir: dirs[1], Listen: address})
 	if a := one.do(t, "POST", "/", "4"); a.status != 200 {
 		t.Errorf("the peer is back: %+v", a)
 	}
@@ -411,9 +419,23 @@ func TestPythonTwoWraps(t *testing.T) {
 
 // A peer that is being restarted is waited for.
 func TestPeerComesBack(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) { testPeerComesBack(t, network) })
+	}
+}
+
+func testPeerComesBack(t *testing.T, network string) {
 	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo, "b": echo}}
 	wraps := []plan.Wrap{{CPUs: 1, Processes: []plan.Process{pool1("A")}}, {CPUs: 1, Processes: []plan.Process{pool1("B")}}}
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
+	if network == "tcp" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = l.Addr().String() // free a moment ago
+		_ = l.Close()
+	}
 	one := serve(t, Options{Peers: map[string]string{"wrap-2": address}}, testBundle(t, sequence("A", "B"), time.Second, 0, wraps...), h.start)
 	bundle := testBundle(t, sequence("A", "B"), time.Second, 1, wraps...)
 	two := serve(t, Options{Listen: address}, bundle, h.start)
@@ -439,4 +461,45 @@ func starterOf(t testing.TB, o *Options, b *bundle) (func(context.Context) (zygo
 	}
 	start, err := hostStarter(t.Context(), b, o.withDefaults())
 	return start, logs, err
+}
+
+// BenchmarkPeer calls a task of another wrap: on one machine, and between machines
+// in either version of HTTP.
+func BenchmarkPeer(b *testing.B) {
+	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo, "b": echo}}
+	wraps := []plan.Wrap{{CPUs: 1, Processes: []plan.Process{pool1("A")}}, {CPUs: 1, Processes: []plan.Process{pool1("B")}}}
+	for _, way := range []string{"unix", "HTTP1", "HTTP2"} {
+		o := Options{}
+		if way != "unix" {
+			o.Listen = "127.0.0.1:0"
+		}
+		two := serve(b, o, testBundle(b, sequence("A", "B"), time.Minute, 1, wraps...), h.start)
+		one := serve(b, Options{Peers: map[string]string{"wrap-2": two.Addr().Network() + "://" + two.Addr().String()}},
+			testBundle(b, sequence("A", "B"), time.Minute, 0, wraps...), h.start)
+		if way == "HTTP1" {
+			one.peers[1].transport = nil
+		}
+		for _, size := range []int{100, 100_000, 1 << 20, 10 << 20} {
+			for _, callers := range []int{1, 32} {
+				b.Run(fmt.Sprintf("%s/%dB/%d at once", way, size, callers), func(b *testing.B) {
+					body := make([]byte, size)
+					var turn atomic.Int64
+					var wg sync.WaitGroup
+					b.ResetTimer()
+					for range callers {
+						wg.Go(func() {
+							w := walk{a: one.Agent, r: &request{id: "x", memory: holdings{users: 1}}}
+							defer w.r.memory.leave()
+							for turn.Add(1) <= int64(b.N) {
+								if _, err := w.remoteTask(b.Context(), one.layout.places["B"], body); err != nil {
+									b.Error(err)
+								}
+							}
+						})
+					}
+					wg.Wait()
+				})
+			}
+		}
+	}
 }

@@ -33,8 +33,14 @@ const (
 var errBadTimeout = errors.New(`header X-Timeout is not a positive duration such as "500ms"`)
 
 func (a *Agent) newServer() *http.Server {
+	// Callers choose; other wraps on other machines speak HTTP/2.
+	var spoken http.Protocols
+	spoken.SetHTTP1(true)
+	spoken.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: a,
+		Handler:   a,
+		Protocols: &spoken,
+		HTTP2:     streams(),
 		// No ReadTimeout: it would also end the context of a request that is
 		// worked on for longer.
 		ReadHeaderTimeout: headerPatience,

@@ -249,7 +249,7 @@ func (w *walk) send(ctx context.Context, p *peer, query string, input []byte, ex
 		input = w.a.share(&w.r.memory, input)
 		f = w.r.memory.find(input)
 	}
-	return p.send(ctx, p.head(w.r, query, len(input), execution, f != nil), input, f)
+	return p.send(ctx, p.message(w.r, query, len(input), execution, f != nil), input, f)
 }
 
 func (w *walk) sendBranches(ctx context.Context, part *remotePart, input json.RawMessage) (*exchange, error) {

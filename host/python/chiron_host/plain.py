@@ -34,6 +34,8 @@ _ESCAPED = 6
 # A container takes as long to look through as so many bytes to encode and decode.
 _COST = 256
 _FEW = 8
+# Values of so few parts are encoded and decoded faster than looked through.
+_GLANCE = 40
 
 
 class _Other(Exception):
@@ -129,14 +131,22 @@ class _Look:
 
 def _small(value: Any) -> bool:
     """Tell, at a glance, whether a value takes no longer through JSON."""
-    if type(value) is dict or type(value) is list:
-        if len(value) > _FEW:
-            return False
-        for v in value.values() if type(value) is dict else value:
-            if type(v) in _CONTAINERS or type(v) is str and len(v) > _COST:
-                return False
+    if type(value) is str:
+        return len(value) <= _COST
+    if type(value) not in _CONTAINERS:
         return True
-    return type(value) is not str or len(value) <= _COST
+    seen, within = 0, [value]
+    for c in within:  # which grows meanwhile
+        seen += len(c)
+        if seen > _GLANCE:
+            return False
+        for v in c.values() if type(c) is dict else c:
+            if type(v) is str:
+                if len(v) > _COST:
+                    return False
+            elif type(v) in _CONTAINERS:
+                within.append(v)
+    return True
 
 
 def _only(kind: type, values: List[Any], kinds: Set[type]) -> List[Any]:
