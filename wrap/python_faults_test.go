@@ -2,7 +2,9 @@ package wrap
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -165,5 +167,82 @@ func TestPythonEnormous(t *testing.T) {
 	}
 	if a := s.do(t, "POST", "/function/echo", "after"); a.status != 200 {
 		t.Errorf("after it: %+v", a)
+	}
+}
+
+// TestPythonEnormousPermitted: where the limit permits it, 256 MiB come in, go from
+// one process to the next, and out.
+func TestPythonEnormousPermitted(t *testing.T) {
+	handlers["echo2"] = handlers["echo"]
+	dirs := writeBundles(t, sequence("Echo", "Echo2"), nil, plan.Wrap{Processes: []plan.Process{pool1("Echo"), pool1("Echo2")}})
+	s := run(t, Options{Dir: dirs[0], MaxBody: 256 << 20})
+	const size = 256 << 20
+	part := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
+	readers := make([]io.Reader, size/len(part))
+	for i := range readers {
+		readers[i] = strings.NewReader(part)
+	}
+	req, err := http.NewRequest("POST", s.url+"/", io.MultiReader(readers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = size
+	resp, err := s.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != 200 || resp.ContentLength != size {
+		t.Fatalf("status %d, %d bytes", resp.StatusCode, resp.ContentLength)
+	}
+	got := make([]byte, len(part))
+	for i := range readers {
+		if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != part {
+			t.Fatalf("MiB %d: %v, or other bytes", i, err)
+		}
+	}
+	if n, err := resp.Body.Read(got); n != 0 || err != io.EOF {
+		t.Errorf("%d bytes more, %v", n, err)
+	}
+	if a := s.do(t, "POST", "/function/echo", "after"); a.status != 200 {
+		t.Errorf("after it: %+v", a)
+	}
+}
+
+// TestPythonNoDescriptors: a process that has used up its descriptors gets no shared
+// memory (EMFILE of memfd_create) and sends its large result through the socket; what
+// it cannot take any more is its own failure, and it is replaced.
+func TestPythonNoDescriptors(t *testing.T) {
+	handlers["hoards"] = `
+import os
+held = []
+def handle(req):
+    try:
+        while len(held) < 100_000:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as err:
+        return str(err) + " " * 1_000_000 + str(os.getpid())
+    return "no limit"
+`
+	dirs := writeBundles(t, sequence("Hoards", "Echo"), nil, plan.Wrap{Processes: []plan.Process{pool1("Hoards"), pool1("Echo")}})
+	s := run(t, Options{Dir: dirs[0]})
+	a := s.do(t, "POST", "/function/hoards", "x")
+	if strings.HasPrefix(a.body, "no limit") {
+		t.Skip("descriptors are not bounded here")
+	}
+	if a.status != 200 || !strings.HasPrefix(a.body, "[Errno 24]") || len(a.body) < 1_000_000 {
+		t.Fatalf("%d %.200s", a.status, a.body)
+	}
+	pid := s.stats().Processes[0].PID
+	large := strings.Repeat("x", 1_000_000)
+	if a := s.do(t, "POST", "/function/hoards", large); a.status != 500 || !strings.Contains(a.body, "States.TaskFailed") {
+		t.Errorf("a large input: %d %.200s", a.status, a.body)
+	}
+	if a := s.do(t, "POST", "/function/echo", large); a.status != 200 || a.body != large {
+		t.Errorf("the other process: %d %.200s", a.status, a.body)
+	}
+	eventually(t, "it is replaced", func() bool { now := s.stats().Processes[0].PID; return now != 0 && now != pid })
+	if a := s.do(t, "POST", "/function/hoards", large); a.status != 200 || len(a.body) < 1_000_000 {
+		t.Errorf("its replacement: %d %.200s", a.status, a.body)
 	}
 }

@@ -92,7 +92,7 @@ class Row:
                 return Ended(outcome, frames.JSON, body, 0, b"", start, run, cpu)
             if at == last:
                 break
-            if stop or deadline and monotonic_ns() >= deadline or stopped(sock):
+            if stop or (deadline and monotonic_ns() >= deadline) or stopped(sock):
                 return Ended(frames.STOPPED, frames.NONE, b"", 0, b"", start, run, cpu)
             sock.sendall(frames.reply_header(frames.OK, frames.NONE, 0, 0, 0, start, run, cpu, frames.HANDED))
             deadline = monotonic_ns() + self._times[at]

@@ -255,9 +255,10 @@ class Worker:
                 if fill(sock, frame, got, size) < size:
                     return
             elif got > size:
-                stop = flags & frames.ROW != 0 and got == size + header_size and buffer[size + 4] == frames.STOP
+                behind = got - size
+                stop = bool(flags & frames.ROW) and behind == header_size and buffer[size + 4] == frames.STOP
                 if not stop:
-                    raise frames.FrameError(f"{got - size} bytes follow a call of {size}: one call at a time")
+                    raise frames.FrameError(f"{behind} bytes follow a call of {size}: one call at a time")
             invoke, given = invokes[index], frame[body_at:size]
             mapped: Any = None
             if flags & 1 or ancillary:
@@ -308,7 +309,6 @@ class Worker:
                 else:
                     send_all(sock, head + headers, body)
             del body, headers, frame, given
-
 
     def _fail(self, err: BaseException) -> Tuple[int, bytes]:
         """Return what an exception of a call comes to: its outcome, and the reply's body."""

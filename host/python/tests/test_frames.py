@@ -73,7 +73,7 @@ def test_control_layout() -> None:
         (42, frames.CALL, 0, 0, 0, "over the limit of 12"),
         (1 << 20, frames.CALL, 0, frames.MAX_REQUEST_ID + 1, 0, "over the limit"),
         (4 << 20, frames.CALL, 0, 0, frames.MAX_META + 1, "over the limit"),
-        (42, frames.CALL, 4, 3, 7, "unknown flags 4"),
+        (42, frames.CALL, 8, 3, 7, "unknown flags 8"),
         (42, frames.CALL, frames.SHARED, 3, 7, "12 bytes for the size of its shared memory"),
         (20, frames.CALL, frames.SHARED, 0, 0, "0 bytes for the size of its shared memory"),
     ],

@@ -32,14 +32,20 @@ def host(tmp_path: Path) -> Iterator[Host]:
     host.close()
 
 
-def row(first: int, rest: List[Tuple[int, int]], body: bytes = b"x", deadline: int = 0, bound: int = 0) -> bytes:
+def row(
+    first: int, rest: List[Tuple[int, int]], body: bytes = b"x", deadline: int = 0, bound: int = 0
+) -> bytes:
     table = frames.ROW_BOUND.pack(bound) + b"".join(frames.ROW_ENTRY.pack(i, 0, 0, t) for i, t in rest)
     return call(first, table, body, deadline)
 
 
 def call(first: int, table: bytes, body: bytes = b"x", deadline: int = 0) -> bytes:
     size = frames.CALL_HEADER.size + len(table) + len(body) - frames.LENGTH_SIZE
-    return frames.CALL_HEADER.pack(size, frames.CALL, frames.ROW, first, 0, 0, len(table), deadline) + table + body
+    return (
+        frames.CALL_HEADER.pack(size, frames.CALL, frames.ROW, first, 0, 0, len(table), deadline)
+        + table
+        + body
+    )
 
 
 STOP = frames.CALL_HEADER.pack(frames.CALL_HEADER.size - frames.LENGTH_SIZE, frames.STOP, 0, 0, 0, 0, 0, 0)
@@ -94,7 +100,9 @@ def test_deadline(host: Host, tmp_path: Path) -> None:
     assert outcomes(worker, 1) == [(frames.STOPPED, b"")]
     worker.lanes[0].sock.sendall(row(0, [(1, SECOND // 10), (3, SECOND)]))
     assert outcomes(worker, 2) == [(frames.OK, b""), (frames.STOPPED, b"")]
-    worker.lanes[0].sock.sendall(row(0, [(1, 9 * SECOND), (3, SECOND)], bound=time.monotonic_ns() + SECOND // 10))
+    worker.lanes[0].sock.sendall(
+        row(0, [(1, 9 * SECOND), (3, SECOND)], bound=time.monotonic_ns() + SECOND // 10)
+    )
     assert outcomes(worker, 2) == [(frames.OK, b""), (frames.STOPPED, b"")]
     assert not (tmp_path / "written").exists()
 
@@ -118,6 +126,8 @@ def test_closed_lane_ends_the_row(host: Host, tmp_path: Path) -> None:
 
 def test_table() -> None:
     """The same bytes as in host/frame_test.go."""
-    table = bytes.fromhex("2100000000000000" + "0400000000000000" + "0500000000000000" + "0600000000000000" + "00ca9a3b00000000")
+    table = bytes.fromhex(
+        "2100000000000000" + "0400000000000000" + "0500000000000000" + "0600000000000000" + "00ca9a3b00000000"
+    )
     assert frames.parse_row(memoryview(table), 7) == (33, [(4, 5), (6, SECOND)])
     assert struct.calcsize("<HHIq") == frames.ROW_ENTRY.size == 16
