@@ -75,6 +75,11 @@ const togetherName = "together"
 func togetherShape() *shape {
 	s := sequence(spin, 4)
 	s.name = togetherName
+	var tasks []string
+	for i := range s.stages {
+		tasks = append(tasks, taskName(i, 0))
+	}
+	s.wraps = [][]process{{{plan.Pool, tasks}}}
 	return s
 }
 
@@ -136,15 +141,19 @@ func branches(n int) []string {
 
 func key(kind string, n int) string { return fmt.Sprintf("%s-%d", kind, n) }
 
-// sequence is n tasks, one after the other, in one pool process.
+// sequence is n tasks, one after the other, in two pool processes by turns: tasks
+// that follow each other in one would be one call of it.
 func sequence(function string, n int) *shape {
 	s := &shape{name: key("sequence", n)}
-	var tasks []string
+	tasks := make([][]string, min(n, 2))
 	for i := range n {
 		s.stages = append(s.stages, stage{functions: []string{function}})
-		tasks = append(tasks, taskName(i, 0))
+		tasks[i%2] = append(tasks[i%2], taskName(i, 0))
 	}
-	s.wraps = [][]process{{{plan.Pool, tasks}}}
+	s.wraps = [][]process{nil}
+	for _, t := range tasks {
+		s.wraps[0] = append(s.wraps[0], process{plan.Pool, t})
+	}
 	return s
 }
 

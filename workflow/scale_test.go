@@ -18,9 +18,9 @@ func TestParseInstances(t *testing.T) {
 
 func TestScaleOfAProject(t *testing.T) {
 	for text, want := range map[string]Scale{
-		"": {},
-		"scale: {concurrency: 16}":                             {Concurrency: 16},
-		"scale: {instances: 3}":                                {Least: 3, Most: 3},
+		"":                         {},
+		"scale: {concurrency: 16}": {Concurrency: 16},
+		"scale: {instances: 3}":    {Least: 3, Most: 3},
 		"scale: {instances: 0..4, idle: 30s, concurrency: 7}": {Concurrency: 7, Least: 0, Most: 4, Idle: 30e9},
 	} {
 		p, err := Load(ruled(t, text+"\n"))

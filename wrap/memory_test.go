@@ -84,10 +84,10 @@ func TestPythonLargeValues(t *testing.T) { // not parallel: it counts descriptor
 	dirs := writeBundles(t, largeDefinition, nil,
 		plan.Wrap{Processes: []plan.Process{pool1("First", "A", "D1"), fork1("Last")}},
 		plan.Wrap{Processes: []plan.Process{pool1("B1", "B2"), fork1("C"), pool1("D2", "Far")}})
-	for _, network := range []string{"unix", "tcp"} {
+	for _, network := range []string{"unix", "tcp", "http1"} {
 		t.Run(network, func(t *testing.T) {
 			o := Options{Dir: dirs[1]}
-			if network == "tcp" {
+			if network != "unix" {
 				o.Listen = "127.0.0.1:0"
 			}
 			two := run(t, o)

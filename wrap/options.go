@@ -22,7 +22,8 @@ type Options struct {
 	// loopback; all interfaces have to be asked for ("0.0.0.0:8080").
 	Listen string
 	// Peers are the addresses of the plan's other wraps, by wrap name. Only
-	// wrap 1 needs them.
+	// wrap 1 needs them. "http1://HOST:PORT" is spoken to in HTTP/1.1, other TCP
+	// addresses in HTTP/2.
 	Peers map[string]string
 	// CPUs are the machine's CPU ids that this wrap may use: a plan's CPU index
 	// i means CPUs[i]. Empty: all that this process may run on, in ascending
@@ -127,8 +128,18 @@ func ParsePeer(s string) (name, address string, err error) {
 	if !ok || name == "" || address == "" {
 		return "", "", fmt.Errorf("peer %q is not NAME=ADDRESS: write for example wrap-2=unix:///run/wrap-2.sock", s)
 	}
-	if _, _, err := ParseAddress(address); err != nil {
+	if _, _, _, err := parsePeerAddress(address); err != nil {
 		return "", "", fmt.Errorf("peer %s: %w", name, err)
 	}
 	return name, address, nil
+}
+
+// parsePeerAddress reads an address of Options.Peers.
+func parsePeerAddress(s string) (network, address string, http1 bool, err error) {
+	if rest, ok := strings.CutPrefix(s, "http1://"); ok {
+		network, address, err = parseTCP(rest)
+		return network, address, true, err
+	}
+	network, address, err = ParseAddress(s)
+	return network, address, false, err
 }

@@ -350,12 +350,14 @@ func TestPythonHugeBody(t *testing.T) {
 // Two wraps, one request: whole branches go over in one call, a spread branch
 // task by task.
 func TestPythonTwoWraps(t *testing.T) {
-	for _, listen := range []string{"unix://" + filepath.Join(t.TempDir(), "s"), "127.0.0.1:0"} {
-		t.Run(listen[:4], func(t *testing.T) { testTwoWraps(t, listen) })
+	for scheme, listen := range map[string]string{
+		"unix": "unix://" + filepath.Join(t.TempDir(), "s"), "tcp": "127.0.0.1:0", "http1": "127.0.0.1:0",
+	} {
+		t.Run(scheme, func(t *testing.T) { testTwoWraps(t, scheme, listen) })
 	}
 }
 
-func testTwoWraps(t *testing.T, listen string) {
+func testTwoWraps(t *testing.T, scheme, listen string) {
 	def := `{"StartAt":"First","States":{
 	 "First":{"Type":"Task","Resource":"inc","Next":"Fan"},
 	 "Fan":{"Type":"Parallel","Next":"Last","Branches":[
@@ -370,7 +372,7 @@ func testTwoWraps(t *testing.T, listen string) {
 		plan.Wrap{Processes: []plan.Process{pool1("B1", "B2", "D2", "E2", "Last"), fork1("C")}})
 	two := run(t, Options{Dir: dirs[1], Listen: listen})
 	address := two.Addr().Network() + "://" + two.Addr().String()
-	one := run(t, Options{Dir: dirs[0], Peers: map[string]string{"wrap-2": address}})
+	one := run(t, Options{Dir: dirs[0], Peers: map[string]string{"wrap-2": scheme + "://" + two.Addr().String()}})
 	a := one.do(t, "POST", "/", "4", "Chiron-Trace", "1", "X-Call-Id", "id-9")
 	if want := `[25,7,6,36,{"id":"id-9"}]`; a.status != 200 || a.body != want {
 		t.Fatalf("%+v, want %s", a, want)
@@ -419,7 +421,7 @@ func testTwoWraps(t *testing.T, listen string) {
 
 // A peer that is being restarted is waited for.
 func TestPeerComesBack(t *testing.T) {
-	for _, network := range []string{"unix", "tcp"} {
+	for _, network := range []string{"unix", "tcp", "http1"} {
 		t.Run(network, func(t *testing.T) { testPeerComesBack(t, network) })
 	}
 }
@@ -428,15 +430,16 @@ func testPeerComesBack(t *testing.T, network string) {
 	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo, "b": echo}}
 	wraps := []plan.Wrap{{CPUs: 1, Processes: []plan.Process{pool1("A")}}, {CPUs: 1, Processes: []plan.Process{pool1("B")}}}
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
-	if network == "tcp" {
+	peer := address
+	if network != "unix" {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		address = l.Addr().String() // free a moment ago
+		address, peer = l.Addr().String(), network+"://"+l.Addr().String() // free a moment ago
 		_ = l.Close()
 	}
-	one := serve(t, Options{Peers: map[string]string{"wrap-2": address}}, testBundle(t, sequence("A", "B"), time.Second, 0, wraps...), h.start)
+	one := serve(t, Options{Peers: map[string]string{"wrap-2": peer}}, testBundle(t, sequence("A", "B"), time.Second, 0, wraps...), h.start)
 	bundle := testBundle(t, sequence("A", "B"), time.Second, 1, wraps...)
 	two := serve(t, Options{Listen: address}, bundle, h.start)
 	one.post(t, "x", "x")
@@ -468,20 +471,17 @@ func starterOf(t testing.TB, o *Options, b *bundle) (func(context.Context) (zygo
 func BenchmarkPeer(b *testing.B) {
 	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo, "b": echo}}
 	wraps := []plan.Wrap{{CPUs: 1, Processes: []plan.Process{pool1("A")}}, {CPUs: 1, Processes: []plan.Process{pool1("B")}}}
-	for _, way := range []string{"unix", "HTTP1", "HTTP2"} {
+	for _, scheme := range []string{"unix", "http1", "tcp"} {
 		o := Options{}
-		if way != "unix" {
+		if scheme != "unix" {
 			o.Listen = "127.0.0.1:0"
 		}
 		two := serve(b, o, testBundle(b, sequence("A", "B"), time.Minute, 1, wraps...), h.start)
-		one := serve(b, Options{Peers: map[string]string{"wrap-2": two.Addr().Network() + "://" + two.Addr().String()}},
+		one := serve(b, Options{Peers: map[string]string{"wrap-2": scheme + "://" + two.Addr().String()}},
 			testBundle(b, sequence("A", "B"), time.Minute, 0, wraps...), h.start)
-		if way == "HTTP1" {
-			one.peers[1].transport = nil
-		}
 		for _, size := range []int{100, 100_000, 1 << 20, 10 << 20} {
 			for _, callers := range []int{1, 32} {
-				b.Run(fmt.Sprintf("%s/%dB/%d at once", way, size, callers), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/%dB/%d at once", scheme, size, callers), func(b *testing.B) {
 					body := make([]byte, size)
 					var turn atomic.Int64
 					var wg sync.WaitGroup

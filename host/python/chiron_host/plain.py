@@ -140,7 +140,7 @@ def _small(value: Any) -> bool:
         seen += len(c)
         if seen > _GLANCE:
             return False
-        for v in c.values() if type(c) is dict else c:
+        for v in list(c.values() if type(c) is dict else c):  # others may change it
             if type(v) is str:
                 if len(v) > _COST:
                     return False
@@ -155,7 +155,8 @@ def _only(kind: type, values: List[Any], kinds: Set[type]) -> List[Any]:
 
 def inside(value: Container) -> List[Container]:
     """Return the containers that ``value`` holds."""
-    return [v for v in (value.values() if type(value) is dict else value) if type(v) in _CONTAINERS]
+    values: Any = value.values() if type(value) is dict else value
+    return [v for v in values if type(v) in _CONTAINERS]
 
 
 def references(inner: List[Container]) -> List[int]:
@@ -166,9 +167,10 @@ def references(inner: List[Container]) -> List[int]:
 def _replace(value: Container, owned: List[Container]) -> None:
     """Put others in the place of the containers that ``value`` holds."""
     each = iter(owned)
-    for at, old in list(value.items() if type(value) is dict else enumerate(value)):
+    holder: Any = value
+    for at, old in list(holder.items() if type(holder) is dict else enumerate(holder)):
         if type(old) in _CONTAINERS:
-            value[at] = next(each)
+            holder[at] = next(each)
 
 
 def _alone() -> int:
@@ -178,7 +180,8 @@ def _alone() -> int:
     is copied, where one cannot tell such an object from one with another reference.
     """
     counts = set()
-    for value in ({"k": []}, [{}], [[], {}]):
+    alone: List[Container] = [{"k": []}, [{}], [[], {}]]
+    for value in alone:
         counts.update(references(inside(value)))
     other: List[Any] = []
     shared: Container = [other]

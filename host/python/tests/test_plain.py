@@ -189,7 +189,7 @@ def test_any_value() -> None:
         for p, text, theirs in held:
             assert repr(p) == text
             assert theirs.isdisjoint(id(c) for c in mine)
-    assert handed > 100
+    assert handed > 50
 
 
 @pytest.mark.parametrize(
