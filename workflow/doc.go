@@ -15,7 +15,8 @@
 // type make a Definition of it; graph.go checks where the states lead; load*.go
 // read the project around it.
 //
-// What runs: run.go walks; dataflow.go applies paths and templates (path*.go,
+// What runs: run.go walks, row.go says which tasks may be one to an executor;
+// dataflow.go applies paths and templates (path*.go,
 // template.go) to raw JSON bytes, scanned in place (valid.go, scan.go) and never
 // decoded. A state with default paths passes the very bytes on, without an
 // allocation, and so may pass text that is no JSON.

@@ -11,8 +11,10 @@
 // stage with fork processes, that request's own children. Every Task state has
 // one place in the plan, so a request is: read the body, walk the definition,
 // send each task's input to its process (a frame on a Unix socket) or to its
-// wrap (an HTTP request on a kept connection), write the answer. A workflow
-// without Parallel states runs on the goroutine that net/http gave the request.
+// wrap (an HTTP request: on a kept Unix socket, or a stream of HTTP/2), write the
+// answer. A workflow without Parallel states runs on the goroutine that net/http
+// gave the request. Tasks of one process that hand whole results on to each other
+// are one call of it (row.go).
 //
 // # Order inside a stage
 //
