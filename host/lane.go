@@ -63,7 +63,7 @@ type Next struct {
 type Step struct {
 	// Start, Run and CPU as in Reply.
 	Start, Run, CPU time.Duration
-	// Ended is when that was known here.
+	// Ended is when it did.
 	Ended time.Time
 }
 
@@ -341,11 +341,15 @@ func (l *lane) tellStop(call uint64) {
 // time from now on.
 func (l *lane) step(c Call, head replyHead) error {
 	now := time.Now()
-	clock := l.worker.zygote.clock
-	l.steps = append(l.steps, Step{
-		Start: time.Duration(head.start - clock.nanos(l.begin)), Run: time.Duration(head.run),
-		CPU: time.Duration(head.cpu), Ended: now,
-	})
+	s := Step{
+		Start: time.Duration(head.start - l.worker.zygote.clock.nanos(l.begin)),
+		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu),
+	}
+	// By the worker's clock: this side may hear of it when the next has ended, too.
+	if s.Ended = l.begin.Add(s.Start + s.Run); s.Ended.After(now) {
+		s.Ended = now
+	}
+	l.steps = append(l.steps, s)
 	if len(l.steps) > len(c.Row) {
 		return &frameError{fmt.Errorf("%d functions of a row of %d", len(l.steps), len(c.Row))}
 	}
