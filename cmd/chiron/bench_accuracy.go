@@ -79,17 +79,9 @@ func addAccuracyFiles(cmd *cobra.Command, files *accuracyFiles) {
 
 // checkAccuracy finds wrong use before anything is measured.
 func checkAccuracy(o *accuracy.Options, names string, args []string) error {
-	switch names {
-	case "":
-	case "all":
-		o.Shapes = shapes.All()
-	default:
-		for _, name := range strings.Split(names, ",") {
-			if !slices.Contains(shapes.All(), name) {
-				return usagef("--shapes: there is no shape %q: choose from %s, or all", name, strings.Join(shapes.All(), ", "))
-			}
-			o.Shapes = append(o.Shapes, name)
-		}
+	var err error
+	if o.Shapes, err = shapeNames(names); err != nil {
+		return err
 	}
 	switch {
 	case len(args) == 0 && len(o.Shapes) == 0 && !o.SwitchInterval:
@@ -100,6 +92,23 @@ func checkAccuracy(o *accuracy.Options, names string, args []string) error {
 		return usagef("--sample %d: give a positive number, or 0 for the models' placements alone", o.Sample)
 	}
 	return nil
+}
+
+// shapeNames reads the value of --shapes.
+func shapeNames(names string) ([]string, error) {
+	switch names {
+	case "":
+		return nil, nil
+	case "all":
+		return shapes.All(), nil
+	}
+	all := strings.Split(names, ",")
+	for _, name := range all {
+		if !slices.Contains(shapes.All(), name) {
+			return nil, usagef("--shapes: there is no shape %q: choose from %s, or all", name, strings.Join(shapes.All(), ", "))
+		}
+	}
+	return all, nil
 }
 
 func newBenchAccuracyReport(a *app) *cobra.Command {

@@ -5,25 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/bench/accuracy/shapes"
 	"github.com/chiron-faas/chiron/bench/systems"
 	"github.com/chiron-faas/chiron/pipeline"
-	"github.com/chiron-faas/chiron/workflow"
 )
 
 func newBenchSystems(a *app) *cobra.Command {
 	var o systems.Options
 	var quick bool
-	var names string
+	var names, shaped string
 	cmd := &cobra.Command{
 		Use:   "systems [DIR…]",
 		Short: "Measure every deployment model side by side",
-		Long: `Serves each project under every system that the paper compares, side by side on
-this machine, and holds latency, memory, CPUs, throughput and money against
+		Long: `Serves each project, and each of the shapes that --shapes names (as chiron bench
+accuracy), under every system that the paper compares, side by side on this
+machine, and holds latency, memory, CPUs, throughput and money against
 Chiron's: ` + inTwoLines(systems.Names()) + `.
 
 The systems take turns, round by round; every answer is checked. With --out the
@@ -31,9 +34,10 @@ run can be interrupted at any time, and the same command again goes on with it;
 the folder then has the report as text, CSV, pictures and one HTML page.
 --quick shows within minutes how things are.`,
 		Example: `  chiron bench systems examples/finra-5 --quick
-  chiron bench systems examples/finra-5 examples/slapp --out systems-run`,
+  chiron bench systems --shapes all --out systems-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkSystems(&o, names, args); err != nil {
+			assembled, err := checkSystems(&o, names, shaped, args)
+			if err != nil {
 				return err
 			}
 			if quick {
@@ -45,11 +49,14 @@ the folder then has the report as text, CSV, pictures and one HTML page.
 					o.Load = fast.Load
 				}
 			}
-			projects, err := loadProjects(args)
+			dir, err := os.MkdirTemp("", "chiron-shapes-")
 			if err != nil {
 				return err
 			}
-			o.Subjects = subjectsOf(projects)
+			defer func() { _ = os.RemoveAll(dir) }()
+			if o.Subjects, err = subjectsOf(args, assembled, dir); err != nil {
+				return err
+			}
 			report, err := a.measureSystems(cmd.Context(), o)
 			if errors.Is(err, systems.ErrUse) {
 				return usagef("%s", strings.TrimPrefix(err.Error(), "systems: "))
@@ -68,6 +75,7 @@ the folder then has the report as text, CSV, pictures and one HTML page.
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&quick, "quick", false, "few rounds, short loads")
+	flags.StringVar(&shaped, "shapes", "", "`names` of shapes to measure, with commas, or all")
 	flags.StringVar(&names, "systems", "", "`names` of systems to measure, with commas; default: all")
 	flags.StringVar(&o.Dir, "out", "", "`folder` that keeps what is measured and the reports")
 	flags.IntVar(&o.Rounds, "rounds", 0, fmt.Sprintf("`number` of rounds of requests; 0: %d", systems.DefaultRounds))
@@ -84,26 +92,42 @@ func inTwoLines(names []string) string {
 	return strings.Join(names[:len(names)/2], ", ") + ",\n" + strings.Join(names[len(names)/2:], ", ")
 }
 
-// checkSystems finds wrong use before anything is measured.
-func checkSystems(o *systems.Options, names string, args []string) error {
+// checkSystems finds wrong use before anything is measured, and returns the shapes
+// that are asked for.
+func checkSystems(o *systems.Options, names, shaped string, args []string) ([]string, error) {
 	if names != "" {
 		o.Systems = strings.Split(names, ",")
 	}
+	assembled, err := shapeNames(shaped)
 	switch {
-	case len(args) == 0:
-		return usagef("DIR is missing: name a project")
+	case err != nil:
+		return nil, err
+	case len(args)+len(assembled) == 0:
+		return nil, usagef("DIR is missing: name a project, or --shapes all")
 	case o.Rounds < 0 || o.Load < 0 || o.Runs < 0:
-		return usagef("--rounds, --load and --runs: give positive values, or 0 for the defaults")
+		return nil, usagef("--rounds, --load and --runs: give positive values, or 0 for the defaults")
 	}
-	return nil
+	return assembled, nil
 }
 
-func subjectsOf(projects []*workflow.Project) []systems.Subject {
+// subjectsOf loads projects, and shapes that are written below dir.
+func subjectsOf(paths, assembled []string, dir string) ([]systems.Subject, error) {
+	for _, name := range assembled {
+		path := filepath.Join(dir, name)
+		if err := shapes.Write(name, path); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	projects, err := loadProjects(paths)
+	if err != nil {
+		return nil, err
+	}
 	var all []systems.Subject
 	for _, p := range projects {
 		all = append(all, systems.Subject{Project: p})
 	}
-	return all
+	return all, nil
 }
 
 func newBenchSystemsReport(a *app) *cobra.Command {

@@ -32,12 +32,19 @@ const storeAddress = "127.0.0.1:9753"
 
 // Assemble writes the project of a shape into dir, which it makes, and loads it.
 // A project that asks for an object store gets one at a free port of its own.
-func Assemble(shape, dir string) (_ *workflow.Project, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("assemble the shape %q: %w", shape, err)
-		}
-	}()
+func Assemble(shape, dir string) (*workflow.Project, error) {
+	if err := Write(shape, dir); err != nil {
+		return nil, err
+	}
+	if err := moveStore(filepath.Join(dir, workflow.ProjectFile)); err != nil {
+		return nil, fmt.Errorf("assemble the shape %q: %w", shape, err)
+	}
+	return workflow.Load(dir)
+}
+
+// Write writes the project of a shape into dir, which it makes: the same files each
+// time.
+func Write(shape, dir string) (err error) {
 	switch {
 	case shape == "slapp":
 		err = os.CopyFS(dir, examples.SLApp())
@@ -46,15 +53,12 @@ func Assemble(shape, dir string) (_ *workflow.Project, err error) {
 	case slices.Contains(All(), shape), slices.Contains(Switch(), shape):
 		err = assemble(shape, dir)
 	default:
-		return nil, fmt.Errorf("there is none of that name: choose from %s", strings.Join(All(), ", "))
-	}
-	if err == nil {
-		err = moveStore(filepath.Join(dir, workflow.ProjectFile))
+		err = fmt.Errorf("there is none of that name: choose from %s", strings.Join(All(), ", "))
 	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("assemble the shape %q: %w", shape, err)
 	}
-	return workflow.Load(dir)
+	return nil
 }
 
 // assemble puts a shape's own files and all functions together: those of SLApp
