@@ -88,11 +88,13 @@ type timing struct {
 	// Latencies of the timed requests, one a round, µs.
 	Latencies []int64  `json:"latencies_us,omitempty"`
 	Traced    []traced `json:"traced,omitempty"`
+	// Loads of some connections, by turns with the other systems'.
+	Loads []loaded `json:"loads,omitempty"`
 	// Failure in one line, where it could not be measured.
 	Failure string `json:"failure,omitempty"`
 }
 
-// alone is what one system did with the machine for itself.
+// alone is what one system held with the machine for itself.
 type alone struct {
 	System string `json:"system"`
 	// Rest and Busy are the memory of all its wraps, bytes, proportional set size:
@@ -100,12 +102,8 @@ type alone struct {
 	Rest int64 `json:"rest_bytes,omitempty"`
 	Busy int64 `json:"busy_bytes,omitempty"`
 	// Processes at rest.
-	Processes int `json:"processes,omitempty"`
-	// Loads of so many connections.
-	Loads []loaded `json:"loads,omitempty"`
-	// Others is the part of the machine that other programs used meanwhile.
-	Others  float64 `json:"others"`
-	Failure string  `json:"failure,omitempty"`
+	Processes int    `json:"processes,omitempty"`
+	Failure   string `json:"failure,omitempty"`
 }
 
 // loaded is what came of some connections that send as fast as they are answered.

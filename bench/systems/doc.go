@@ -9,9 +9,10 @@
 //	          and its mean sets the SLO (+ 10 ms, as in the paper); then the other
 //	          systems' plans are made, Chiron's searched for that SLO
 //	rounds    all systems are up and take turns, one timed request each a round,
-//	          in some rounds one more with a trace
+//	          in some rounds one more with a trace; then they take turns again, each
+//	          with as many requests as it can serve
 //	alone     one system at a time is up: the memory that its wraps hold at rest
-//	          and under requests, and its throughput at saturation
+//	          and under requests
 //
 // Every answer is checked. What is measured goes to a journal as it comes
 // (bench/journal), so a run that was interrupted goes on; figures, ratios and

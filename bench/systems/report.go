@@ -166,10 +166,11 @@ func (m *measured) report(r *Report) *Workflow {
 		for i := range m.rounds.Systems {
 			if t := &m.rounds.Systems[i]; t.System == one.System {
 				row.time(t, w)
+				row.serve(t.Loads, r.Machine.CPUs)
 			}
 		}
 		if a := m.alone[one.System]; a != nil {
-			row.weigh(a, r.Machine.CPUs)
+			row.weigh(a)
 		}
 		row.price(r.Prices)
 		w.Rows = append(w.Rows, row)
@@ -241,14 +242,24 @@ func (row *Row) time(t *timing, w *Workflow) {
 }
 
 // weigh takes what was measured alone.
-func (row *Row) weigh(a *alone, cpus int) {
+func (row *Row) weigh(a *alone) {
 	if a.Failure != "" && row.Failure == "" {
 		row.Failure = a.Failure
 	}
 	row.Rest, row.Busy, row.Live = a.Rest, a.Busy, a.Processes
-	for _, l := range a.Loads {
-		if l.Rate > row.Rate {
-			row.Rate, row.CPU = l.Rate, micros(l.CPU)
+}
+
+// serve takes what the loads gave: the median rate of the number of connections
+// that gives the most.
+func (row *Row) serve(loads []loaded, cpus int) {
+	rates, work := make(map[int][]float64), make(map[int][]time.Duration)
+	for _, l := range loads {
+		rates[l.Connections] = append(rates[l.Connections], l.Rate)
+		work[l.Connections] = append(work[l.Connections], micros(l.CPU))
+	}
+	for connections := range rates {
+		if rate := quantile.Median(rates[connections]); rate > row.Rate {
+			row.Rate, row.CPU = rate, quantile.Median(work[connections])
 		}
 	}
 	row.PerCPU = row.Rate / float64(row.CPUs)

@@ -72,6 +72,9 @@ func (s *session) takeTurns(ctx context.Context, w *subject) (_ *rounds, err err
 			}
 		}
 	}
+	if err := s.takeLoads(ctx, w, all); err != nil {
+		return nil, err
+	}
 	after, err := proc.ReadLoad()
 	if err != nil {
 		return nil, err

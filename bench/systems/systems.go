@@ -195,7 +195,7 @@ func (s *session) measure(ctx context.Context, w *subject) (err error) {
 		if w.plan(name) == nil || w.alone[name] != nil {
 			continue
 		}
-		s.tell(w, name, "alone: memory and throughput", i, len(s.Systems))
+		s.tell(w, name, "alone: memory", i, len(s.Systems))
 		a, err := s.measureAlone(ctx, w, name)
 		if err != nil {
 			return err

@@ -87,7 +87,7 @@ func (r *Report) targets() []Target {
 			name  string
 			limit float64
 		}{{faastlane, "Faastlane's", perCPUFaast}, {one, "one-to-one's", perCPUOne}} {
-			if o.row == nil || o.row.Rate == 0 {
+			if o.row == nil || o.row.Rate == 0 || chiron.Rate == 0 {
 				continue
 			}
 			add(Target{What: "throughput per allocated CPU, times " + o.name, AtLeast: true, Limit: o.limit, Have: chiron.PerCPU / o.row.PerCPU, Why: w.work(chiron, o.row)})
