@@ -4,14 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/chiron-faas/chiron/bench/load"
 	"github.com/chiron-faas/chiron/bench/proc"
 )
 
-// loadSlices are the parts that the time for each throughput is cut into: machines
-// drift, so systems take turns here, too.
-const loadSlices = 4
+// loadSlices are the parts that the time for each throughput is cut into, half as
+// many where that is short: machines drift, so systems take turns here, too.
+const (
+	loadSlices = 4
+	shortLoad  = 2 * time.Second
+)
+
+func (s *session) slices() int {
+	if s.Load < shortLoad {
+		return loadSlices / 2
+	}
+	return loadSlices
+}
 
 // connections that send as fast as they are answered: few, and more than any of
 // this machine's CPUs could be busy with.
@@ -20,13 +31,13 @@ func (s *session) connections() []int { return []int{2 * s.cpus, 8 * s.cpus} }
 // takeLoads has the systems that are up serve as much as they can, by turns. What
 // counts comes after one request each, since processes slept.
 func (s *session) takeLoads(ctx context.Context, w *subject, all []*turn) error {
-	for n := range loadSlices {
+	for n := range s.slices() {
 		for i := range all {
 			t := all[i]
 			if n%2 == 1 { // nobody always comes after the same
 				t = all[len(all)-1-i]
 			}
-			s.tell(w, t.System, "throughput", n, loadSlices)
+			s.tell(w, t.System, "throughput", n, s.slices())
 			for _, connections := range s.connections() {
 				if t.failure != nil {
 					break
@@ -58,7 +69,7 @@ func (s *session) slice(ctx context.Context, w *subject, up *served, connections
 	if err != nil {
 		return loaded{}, err
 	}
-	r, err := load.Run(ctx, up.program.Gateway(), load.Options{Connections: connections, Duration: s.Load / loadSlices, Answers: true})
+	r, err := load.Run(ctx, up.program.Gateway(), load.Options{Connections: connections, Duration: s.Load / time.Duration(s.slices()), Answers: true})
 	if err != nil {
 		return loaded{}, err
 	}

@@ -95,7 +95,7 @@ const (
 // Quick are the options of a run that shows how things are, within minutes: fewer
 // rounds, shorter loads.
 func Quick() Options {
-	return Options{Rounds: 12, Load: 1200 * time.Millisecond}
+	return Options{Rounds: 12, Load: 600 * time.Millisecond}
 }
 
 // ErrUse says that options cannot be.
