@@ -36,7 +36,8 @@ def upload_user_mentions(event, context):
     if not names:
         return {"mentions": []}
     with memory() as cached:
-        ids = {key[len("id:") :]: int(value) for key, value in cached.get_many(f"id:{n}" for n in names).items()}
+        found = cached.get_many([f"id:{name}" for name in names])
+        ids = {key[len("id:") :]: int(value) for key, value in found.items()}
         missing = [name for name in names if name not in ids]
         if missing:
             with postgres() as session:
