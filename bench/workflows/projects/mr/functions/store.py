@@ -1,4 +1,8 @@
-"""Where a review ends up: the store of reviews, and the lists of its author and its movie."""
+"""Where a review ends up: the store of reviews, and the lists of its author and its movie.
+
+Storing twice leaves what storing once does: functions are called again after a
+failure, and to measure them.
+"""
 
 import json
 import zlib
@@ -16,7 +20,8 @@ def store_review(event, context):
     with postgres() as session:
         rows = session.run(
             "INSERT INTO reviews (id, author, movie, body)"
-            " VALUES (:id, :author, :movie, CAST(:body AS jsonb)) RETURNING body",
+            " VALUES (:id, :author, :movie, CAST(:body AS jsonb))"
+            " ON CONFLICT (id) DO UPDATE SET body = excluded.body RETURNING body",
             id=int(review["id"]),
             author=review["user"]["id"],
             movie=review["movie"]["id"],
@@ -33,7 +38,11 @@ def upload_user_review(event, context):
     review = event["review"]
     author, number = review["user"]["id"], int(review["id"])
     with postgres() as session:
-        session.run("INSERT INTO user_reviews (author, review) VALUES (:author, :review)", author=author, review=number)
+        session.run(
+            "INSERT INTO user_reviews (author, review) VALUES (:author, :review) ON CONFLICT DO NOTHING",
+            author=author,
+            review=number,
+        )
         rows = session.run(
             "SELECT review FROM user_reviews WHERE author = :author AND review <= :review"
             " ORDER BY review DESC LIMIT 10",
@@ -53,14 +62,20 @@ def upload_movie_review(event, context):
     review = event["review"]
     movie, number = review["movie"]["id"], int(review["id"])
     with postgres() as session:
-        session.run("INSERT INTO movie_reviews (movie, review) VALUES (:movie, :review)", movie=movie, review=number)
+        added = session.run(
+            "INSERT INTO movie_reviews (movie, review) VALUES (:movie, :review)"
+            " ON CONFLICT DO NOTHING RETURNING review",
+            movie=movie,
+            review=number,
+        )
+    new = len(added)  # 0: it is on the list, and its rating counts already
     with cache() as redis:
         # One that nobody has rated before is none of the data's.
         if not redis.exists(f"rating:{movie}"):
             raise DataMissing(f"the rating of {movie}", "Redis")
         with redis.pipeline() as steps:  # a transaction: both counts or none
-            steps.hincrby(f"rating:{movie}", "ratings", 1)
-            steps.hincrby(f"rating:{movie}", "stars", review["rating"])
+            steps.hincrby(f"rating:{movie}", "ratings", new)
+            steps.hincrby(f"rating:{movie}", "stars", new * review["rating"])
             steps.zadd(f"reviews:{movie}", {review["id"]: number >> 20})
             steps.zremrangebyrank(f"reviews:{movie}", 0, -LENGTH - 1)
             ratings, stars, *_ = steps.execute()

@@ -31,10 +31,9 @@ def compose_and_upload(event, context):
     request, found = event["request"], {}
     for part in event["parts"]:
         found.update(part)
-    with cache() as redis, redis.pipeline() as steps:
-        steps.hgetall(f"compose:{request}")
-        steps.delete(f"compose:{request}")
-        noted, _ = steps.execute()
+    # The note goes by itself (PATIENCE): who calls again finds it still.
+    with cache() as redis:
+        noted = redis.hgetall(f"compose:{request}")
     if not noted:
         raise StoreError(f"Redis knows no post that is being made as {request}")
     if noted["user"] != found["creator"]["name"]:

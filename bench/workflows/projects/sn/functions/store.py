@@ -1,4 +1,8 @@
-"""Where a post ends up: the store of posts and the timelines that show it."""
+"""Where a post ends up: the store of posts and the timelines that show it.
+
+Storing twice leaves what storing once does: functions are called again after a
+failure, and to measure them.
+"""
 
 import json
 import zlib
@@ -19,7 +23,8 @@ def post_storage(event, context):
     post = event["post"]
     with postgres() as session:
         rows = session.run(
-            "INSERT INTO posts (id, author, body) VALUES (:id, :author, CAST(:body AS jsonb)) RETURNING body",
+            "INSERT INTO posts (id, author, body) VALUES (:id, :author, CAST(:body AS jsonb))"
+            " ON CONFLICT (id) DO UPDATE SET body = excluded.body RETURNING body",
             id=int(post["id"]),
             author=post["creator"]["id"],
             body=json.dumps(post),
@@ -54,7 +59,11 @@ def upload_user_timeline(event, context):
     post = event["post"]
     author, number = post["creator"]["id"], int(post["id"])
     with postgres() as session:
-        session.run("INSERT INTO user_timelines (author, post) VALUES (:author, :post)", author=author, post=number)
+        session.run(
+            "INSERT INTO user_timelines (author, post) VALUES (:author, :post) ON CONFLICT DO NOTHING",
+            author=author,
+            post=number,
+        )
         rows = session.run(
             "SELECT post FROM user_timelines WHERE author = :author AND post <= :post ORDER BY post DESC LIMIT 10",
             author=author,
