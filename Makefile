@@ -1,6 +1,8 @@
 # make run    build, then run examples/finra-5 end to end
 # make test   everything that CI runs
 #             (SYSTEMS= leaves out the side by side of the deployment models)
+# make services       start the stores of the paper's workflows on loopback, with their data
+# make services-stop  end them
 # make bench  Go's benchmarks, how the search's time grows, the cost of our own path beside Flask
 
 GO     ?= go
@@ -12,11 +14,14 @@ YARDSTICKS := bench/yardsticks
 SHAPES := bench/accuracy/shapes/functions
 # Projects that make test measures shortly under every deployment model; empty: none.
 SYSTEMS ?= examples/finra-5
+WORKFLOWS := bench/workflows/projects
+# The object server of the workflows' services, built from its sources.
+GATEWAY := .cache/bin/versitygw
 # ruff fails for a folder that is not there.
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench services services-stop fuzz fmt prerequisites clean
 
 all: build
 
@@ -48,14 +53,26 @@ check-go: prerequisites
 	$(TOOL) staticcheck ./...
 
 check-python: $(VENV)/ready
-	$(VENV)/bin/ruff check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
-	$(VENV)/bin/ruff format --check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
+	$(VENV)/bin/ruff check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES) $(WORKFLOWS)
+	$(VENV)/bin/ruff format --check $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES) $(WORKFLOWS)
 	cd $(PYTHON) && $(CURDIR)/$(VENV)/bin/mypy
 	cd $(YARDSTICKS) && $(CURDIR)/$(VENV)/bin/mypy
+
+# Other ports: make services SERVICES='-redis-port 6380', and see docs/workflows.md.
+services: $(GATEWAY)
+	@scripts/prerequisites services
+	@$(GO) run ./bench/services/servicectl start $(SERVICES)
+
+services-stop:
+	@$(GO) run ./bench/services/servicectl stop
+
+$(GATEWAY): tools/services/go.mod tools/services/go.sum
+	cd tools/services && $(GO) build -trimpath -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 
 # -p 2: packages that start processes and measure must not starve each other.
 test-go: prerequisites
 	@scripts/prerequisites test
+	@scripts/prerequisites services
 	$(GO) test -race -p 2 -timeout 14m ./...
 
 test-python: $(VENV)/ready
@@ -82,7 +99,7 @@ fuzz:
 
 fmt: $(VENV)/ready
 	$(TOOL) gofumpt -w .
-	$(VENV)/bin/ruff format $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES)
+	$(VENV)/bin/ruff format $(PYTHON) $(EXAMPLES) $(YARDSTICKS) $(SHAPES) $(WORKFLOWS)
 
 $(VENV)/ready: tools/requirements.txt tools/requirements-tests.txt scripts/prerequisites
 	@scripts/prerequisites
@@ -91,4 +108,5 @@ $(VENV)/ready: tools/requirements.txt tools/requirements-tests.txt scripts/prere
 	@touch $@
 
 clean:
+	@if [ -e .cache/services/services.json ]; then $(MAKE) services-stop; fi
 	rm -rf bin .cache

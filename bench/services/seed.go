@@ -43,10 +43,34 @@ func (s *Services) Seed(ctx context.Context) error {
 		return fmt.Errorf("services: put the data into %w", err)
 	}
 	// What it caches comes from PostgreSQL, and may be of other data.
+	if err := s.flushMemcached(ctx); err != nil {
+		return err
+	}
+	return s.makeBucket()
+}
+
+// Empty takes the workflows' data out of the stores.
+func (s *Services) Empty(ctx context.Context) error {
+	if _, err := s.sql(ctx, strings.NewReader("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")); err != nil {
+		return fmt.Errorf("services: empty %w", err)
+	}
+	if err := converse(ctx, redis, s.Ports.Redis, "FLUSHALL\r\n", "+OK"); err != nil {
+		return fmt.Errorf("services: empty %w", err)
+	}
+	if err := s.flushMemcached(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, s3Dir, Bucket)); err != nil {
+		return fmt.Errorf("services: empty %s: %w", s3, err)
+	}
+	return nil
+}
+
+func (s *Services) flushMemcached(ctx context.Context) error {
 	if err := converse(ctx, memcached, s.Ports.Memcached, "flush_all\r\n", "OK"); err != nil {
 		return fmt.Errorf("services: empty %w", err)
 	}
-	return s.emptyBucket()
+	return nil
 }
 
 // script is the SQL that makes and fills the tables.
@@ -116,17 +140,15 @@ func (s *Services) seedRedis(ctx context.Context, d *Dataset) error {
 	return converse(ctx, redis, s.Ports.Redis, b.String(), append(want, "+OK")...)
 }
 
-// emptyBucket removes what functions left in the bucket: a folder of ours.
-func (s *Services) emptyBucket() error {
+// makeBucket makes the bucket, which is a folder, without what functions left there.
+func (s *Services) makeBucket() error {
 	bucket := filepath.Join(s.dir, s3Dir, Bucket)
-	entries, err := os.ReadDir(bucket)
+	if err := os.RemoveAll(bucket); err != nil {
+		return fmt.Errorf("services: empty %s: %w", s3, err)
+	}
+	as, err := account()
 	if err != nil {
-		return fmt.Errorf("services: empty the bucket: %w", err)
+		return err
 	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(bucket, e.Name())); err != nil {
-			return fmt.Errorf("services: empty the bucket: %w", err)
-		}
-	}
-	return nil
+	return mkdirFor(bucket, as)
 }

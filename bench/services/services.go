@@ -89,22 +89,27 @@ const (
 
 // prepareDirs makes the folders anew, for the user whom the servers run as.
 func prepareDirs(dir string, as *syscall.Credential) error {
-	folders := []string{dir, filepath.Join(dir, postgresDir), filepath.Join(dir, s3Dir), filepath.Join(dir, s3Dir, Bucket)}
-	for _, folder := range folders[1:3] {
-		if err := os.RemoveAll(folder); err != nil {
+	for _, folder := range []string{postgresDir, s3Dir} {
+		if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
 			return fmt.Errorf("services: %w", err)
 		}
 	}
-	for _, folder := range folders {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("services: %w", err)
+	for _, folder := range []string{dir, filepath.Join(dir, postgresDir), filepath.Join(dir, s3Dir)} {
+		if err := mkdirFor(folder, as); err != nil {
+			return err
 		}
-		if as == nil {
-			continue
-		}
-		if err := os.Chown(folder, int(as.Uid), int(as.Gid)); err != nil {
-			return fmt.Errorf("services: %w", err)
-		}
+	}
+	return nil
+}
+
+// mkdirFor makes a folder and gives it to a user; nil: this process'.
+func mkdirFor(folder string, as *syscall.Credential) error {
+	err := os.MkdirAll(folder, 0o755)
+	if err == nil && as != nil {
+		err = os.Chown(folder, int(as.Uid), int(as.Gid))
+	}
+	if err != nil {
+		return fmt.Errorf("services: %w", err)
 	}
 	return nil
 }

@@ -62,7 +62,9 @@ def upload_text(event, context):
     words = re.findall(r"[a-z]+", event["text"].lower())
     counts = collections.Counter(word for word in words if len(word) > 4)
     keywords = sorted(counts, key=lambda word: (-counts[word], word))[:5]
-    shingles = {zlib.crc32(" ".join(words[i : i + SHINGLE]).encode()) for i in range(len(words) - SHINGLE + 1)}
+    shingles = {
+        zlib.crc32(" ".join(words[i : i + SHINGLE]).encode()) for i in range(len(words) - SHINGLE + 1)
+    }
     signature = [
         min(((2 * n + 1) * 40_503 * x + n * 65_537) % PRIME for x in shingles) if shingles else 0
         for n in range(HASHES)

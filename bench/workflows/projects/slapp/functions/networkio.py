@@ -42,7 +42,8 @@ def signed(method, host, path, body, access, secret, now):
     for part in (day, REGION, "s3", "aws4_request"):
         key = sign(key, part)
     headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={sign(key, text).hex()}"
+        f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names},"
+        f" Signature={sign(key, text).hex()}"
     )
     return headers
 
@@ -68,7 +69,9 @@ class Store:
         if b"<Code>NoSuchBucket</Code>" in data:
             raise StoreError(f"the bucket {BUCKET!r} is not in {name}: {START}")
         if response.status // 100 != 2:
-            raise StoreError(f"{name}: {method} {path}: {response.status} {data.decode(errors='replace')[:200]}")
+            raise StoreError(
+                f"{name}: {method} {path}: {response.status} {data.decode(errors='replace')[:200]}"
+            )
         return data
 
 

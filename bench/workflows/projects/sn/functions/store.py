@@ -65,7 +65,8 @@ def upload_user_timeline(event, context):
             post=number,
         )
         rows = session.run(
-            "SELECT post FROM user_timelines WHERE author = :author AND post <= :post ORDER BY post DESC LIMIT 10",
+            "SELECT post FROM user_timelines WHERE author = :author AND post <= :post"
+            " ORDER BY post DESC LIMIT 10",
             author=author,
             post=number,
         )

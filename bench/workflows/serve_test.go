@@ -1,0 +1,248 @@
+package workflows
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/bench/services"
+	"github.com/chiron-faas/chiron/bench/serving"
+	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/plan/model"
+)
+
+// start starts services of the test's own; it is skipped where one is not
+// installed.
+func start(t *testing.T) *services.Services {
+	t.Helper()
+	gateway, err := filepath.Abs("../../.cache/bin/versitygw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not t.TempDir, whose parent is closed to the user that the servers run as.
+	dir, err := os.MkdirTemp("", "chiron-services-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	ports, err := services.FreePorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := services.Start(t.Context(), services.Options{Dir: dir, Ports: ports, Gateway: gateway})
+	var missing *services.MissingError
+	if errors.As(err, &missing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// up serves a workflow under a deployment model. Its functions look for the
+// services at the ports.
+func up(t *testing.T, binary, name string, m model.Model, ports services.Ports) (post func(input []byte) ([]byte, error), input []byte) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "w") // of a short name: see serving.Options.Dir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p, err := Write(name, filepath.Join(dir, "p"), ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl, err := model.Build(m, model.Input{Workflow: p.Name, Definition: p.Definition, Functions: p.Functions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, err := serving.Up(t.Context(), serving.Options{
+		Project: p, Plan: pl, Binary: binary, Dir: dir,
+		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
+			found, err := host.FindInterpreter(ctx, lang, runtime)
+			return found.Path, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := served.Down(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return func(input []byte) ([]byte, error) {
+		body, _, err := serving.Post(t.Context(), served.Client, "/", input, false)
+		return body, err
+	}, p.Input
+}
+
+// Every workflow runs in the real runtime, with real stores, and answers right:
+// its functions as threads of one process, and in processes.
+func TestWorkflowsAnswerRight(t *testing.T) {
+	binary := benchtest.Program(t)
+	s := start(t)
+	for _, name := range List() {
+		for _, m := range []model.Model{model.FaastlaneT, model.Faastlane} {
+			// So many processes start slowly and show no more than fewer.
+			if m == model.Faastlane && (name == "finra-100" || name == "finra-200") {
+				continue
+			}
+			t.Run(name+"/"+string(m), func(t *testing.T) {
+				post, input := up(t, binary, name, m, s.Ports)
+				check, err := NewChecker(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 {
+					answer, err := post(input)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := check.Check(answer); err != nil {
+						t.Errorf("%v: %s", err, answer)
+					}
+					spoilt(t, name, answer)
+				}
+			})
+		}
+	}
+	if err := services.Ready(t.Context(), s.Ports); err != nil {
+		t.Error(err)
+	}
+}
+
+// spoilt wants the check to find every change of a figure in an answer.
+func spoilt(t *testing.T, name string, answer []byte) {
+	t.Helper()
+	check, err := NewChecker(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string][]string{
+		"sn":      {`"mentions"`, `"full_name":"`, `"text":"`, `"short":"`, `"crc32":`, `"readers":`, `"newest":"`, `"stored":"`, `"words":`, `"flagged":["`},
+		"mr":      {`"year":`, `"keywords":["`, `"signature":[`, `"crc32":`, `"stars":`, `"ratings":`, `"newest":"`, `"rating":`},
+		"slapp":   {`"bits":`, `"sha256":"`, `"crc32":`, `"last":"`, `"key":"`, `{"fibonacci":`},
+		"slapp-v": {`"bits":`, `"sha256":"`, `"crc32":`, `"last":"`, `"key":"`, `{"fibonacci":`},
+	}[name]
+	if parts == nil {
+		parts = []string{`"equity":`, `"margin_required":`, `"margin_balance":`, `"lastprice":[`, `"volume":`, `"valid":`}
+	}
+	// Without spaces, whatever wrote it.
+	plain, err := canonical(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range parts {
+		i := bytes.Index(plain, []byte(part))
+		if i < 0 {
+			t.Errorf("the answer has no %s: %s", part, plain)
+			continue
+		}
+		changed := bytes.Clone(plain)
+		at := &changed[i+len(part)]
+		switch {
+		case *at >= '0' && *at < '9':
+			*at++
+		case *at == '9':
+			*at = '8'
+		default: // a letter, or what makes it no JSON
+			*at = 'X'
+		}
+		if check.Check(changed) == nil {
+			t.Errorf("a change behind %s is not found", part)
+		}
+	}
+}
+
+// A store that is down, or that takes connections and never answers, is named by
+// the function that needs it, and the workflow answers in time.
+func TestStoreDown(t *testing.T) {
+	binary := benchtest.Program(t)
+	s := start(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	mute := silent.Addr().(*net.TCPAddr).Port
+	free, err := services.FreePorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, workflow, store string
+		move                  func(*services.Ports)
+	}{
+		{"PostgreSQL down", sn, "PostgreSQL at 127.0.0.1:", func(p *services.Ports) { p.Postgres = free.Postgres }},
+		{"PostgreSQL silent", mr, "PostgreSQL at 127.0.0.1:", func(p *services.Ports) { p.Postgres = mute }},
+		{"Redis down", mr, "Redis at 127.0.0.1:", func(p *services.Ports) { p.Redis = free.Redis }},
+		{"Redis silent", sn, "Redis at 127.0.0.1:", func(p *services.Ports) { p.Redis = mute }},
+		{"memcached down", sn, "memcached at 127.0.0.1:", func(p *services.Ports) { p.Memcached = free.Memcached }},
+		{"memcached silent", mr, "memcached at 127.0.0.1:", func(p *services.Ports) { p.Memcached = mute }},
+		{"S3 down", slapp, "S3 at 127.0.0.1:", func(p *services.Ports) { p.S3 = free.S3 }},
+		{"S3 silent", slappV, "S3 at 127.0.0.1:", func(p *services.Ports) { p.S3 = mute }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ports := s.Ports
+			test.move(&ports)
+			post, input := up(t, binary, test.workflow, model.FaastlaneT, ports)
+			begun := time.Now()
+			_, err := post(input)
+			took := time.Since(begun)
+			if err == nil || !strings.Contains(err.Error(), test.store) || !strings.Contains(err.Error(), "make services") {
+				t.Errorf("error %v", err)
+			}
+			// Three seconds of patience, and a busy machine.
+			if took > 15*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+// Stores without the workflows' data are told from those that are down.
+func TestDataMissing(t *testing.T) {
+	binary := benchtest.Program(t)
+	s := start(t)
+	if err := s.Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := services.Ready(t.Context(), s.Ports); err == nil || !strings.Contains(err.Error(), "make services") {
+		t.Errorf("ready: %v", err)
+	}
+	for name, store := range map[string]string{sn: "PostgreSQL at", mr: "PostgreSQL at", slapp: "S3 at"} {
+		post, input := up(t, binary, name, model.FaastlaneT, s.Ports)
+		if _, err := post(input); err == nil || !strings.Contains(err.Error(), "is not in "+store) || !strings.Contains(err.Error(), "make services") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if err := s.Seed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	post, input := up(t, binary, sn, model.FaastlaneT, s.Ports)
+	answer, err := post(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(sn, answer); err != nil {
+		t.Error(err)
+	}
+}
