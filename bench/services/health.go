@@ -72,6 +72,9 @@ func (p Ports) healthy(ctx context.Context) error {
 }
 
 func (p Ports) healthyS3(ctx context.Context) error {
+	if p.S3 == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(p.S3)+healthPath, nil)

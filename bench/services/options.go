@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// Ports on loopback that the services listen at.
+// Ports on loopback that the services listen at. Without S3 (0) there is no object
+// server, which is the one that has to be built.
 type Ports struct {
 	Postgres  int `json:"postgres"`
 	Redis     int `json:"redis"`
@@ -120,7 +121,11 @@ type namedPort struct {
 }
 
 func (p Ports) named() []namedPort {
-	return []namedPort{{postgres, p.Postgres}, {redis, p.Redis}, {memcached, p.Memcached}, {s3, p.S3}}
+	all := []namedPort{{postgres, p.Postgres}, {redis, p.Redis}, {memcached, p.Memcached}}
+	if p.S3 != 0 {
+		all = append(all, namedPort{s3, p.S3})
+	}
+	return all
 }
 
 // The services' names, in messages and in the file that says where they are.

@@ -42,6 +42,9 @@ func find(o Options) (programs, error) {
 	if p.memcached, err = exec.LookPath("memcached"); err != nil {
 		return p, &MissingError{Program: memcached, Install: install}
 	}
+	if o.Ports != (Ports{}) && o.Ports.S3 == 0 {
+		return p, nil
+	}
 	gateway := o.Gateway
 	if gateway == "" {
 		gateway = "versitygw"

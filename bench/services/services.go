@@ -117,7 +117,7 @@ func mkdirFor(folder string, as *syscall.Credential) error {
 // servers are the four, PostgreSQL first: it takes the longest.
 func (s *Services) servers() []server {
 	port := func(n int) string { return fmt.Sprint(n) }
-	return []server{
+	all := []server{
 		{
 			name: postgres, path: s.programs.postgres, signal: syscall.SIGINT, // "fast": it ends its sessions
 			args: []string{
@@ -141,13 +141,16 @@ func (s *Services) servers() []server {
 			name: memcached, path: s.programs.memcached, signal: syscall.SIGTERM,
 			args: []string{"-l", "127.0.0.1", "-p", port(s.Ports.Memcached), "-U", "0", "-m", "64", "-t", "2"},
 		},
-		{
+	}
+	if s.Ports.S3 != 0 {
+		all = append(all, server{
 			name: s3, path: s.programs.gateway, signal: syscall.SIGTERM,
 			args: []string{"--port", address(s.Ports.S3), "--quiet", "--health", healthPath, "posix", filepath.Join(s.dir, s3Dir)},
 			// In the environment: everybody may read a process' arguments.
 			env: []string{"ROOT_ACCESS_KEY=" + AccessKey, "ROOT_SECRET_KEY=" + SecretKey},
-		},
+		})
 	}
+	return all
 }
 
 // Running reports whether all of the services' processes do.

@@ -6,7 +6,7 @@ import secrets
 from stores import StoreError, cache, memory
 
 # A review that nobody has finished after this time is given up, seconds.
-PATIENCE = 600
+PATIENCE = 3600
 LONGEST = 10_000
 
 

@@ -1,7 +1,7 @@
 """Where a review ends up: the store of reviews, and the lists of its author and its movie.
 
-Storing twice leaves what storing once does: functions are called again after a
-failure, and to measure them.
+Storing twice leaves what storing once does, and writes as much: functions are
+called again after a failure, and to measure them.
 """
 
 import json
@@ -39,7 +39,8 @@ def upload_user_review(event, context):
     author, number = review["user"]["id"], int(review["id"])
     with postgres() as session:
         session.run(
-            "INSERT INTO user_reviews (author, review) VALUES (:author, :review) ON CONFLICT DO NOTHING",
+            "INSERT INTO user_reviews (author, review) VALUES (:author, :review)"
+            " ON CONFLICT (author, review) DO UPDATE SET review = excluded.review",
             author=author,
             review=number,
         )
@@ -62,13 +63,14 @@ def upload_movie_review(event, context):
     review = event["review"]
     movie, number = review["movie"]["id"], int(review["id"])
     with postgres() as session:
-        added = session.run(
+        # A row that was there has the number of who changes it in xmax.
+        rows = session.run(
             "INSERT INTO movie_reviews (movie, review) VALUES (:movie, :review)"
-            " ON CONFLICT DO NOTHING RETURNING review",
+            " ON CONFLICT (movie, review) DO UPDATE SET review = excluded.review RETURNING xmax = 0",
             movie=movie,
             review=number,
         )
-    new = len(added)  # 0: it is on the list, and its rating counts already
+    new = int(rows[0][0])  # 0: it is on the list, and its rating counts already
     with cache() as redis:
         # One that nobody has rated before is none of the data's.
         if not redis.exists(f"rating:{movie}"):

@@ -1,7 +1,7 @@
 """Where a post ends up: the store of posts and the timelines that show it.
 
-Storing twice leaves what storing once does: functions are called again after a
-failure, and to measure them.
+Storing twice leaves what storing once does, and writes as much: functions are
+called again after a failure, and to measure them.
 """
 
 import json
@@ -60,7 +60,8 @@ def upload_user_timeline(event, context):
     author, number = post["creator"]["id"], int(post["id"])
     with postgres() as session:
         session.run(
-            "INSERT INTO user_timelines (author, post) VALUES (:author, :post) ON CONFLICT DO NOTHING",
+            "INSERT INTO user_timelines (author, post) VALUES (:author, :post)"
+            " ON CONFLICT (author, post) DO UPDATE SET post = excluded.post",
             author=author,
             post=number,
         )
