@@ -29,6 +29,15 @@ type Answer struct {
 	Trace string
 }
 
+// RefusedError is an answer that is not 200.
+type RefusedError struct {
+	Status int
+	// Text is the begin of its body.
+	Text string
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("answered %d %s", e.Status, e.Text) }
+
 // maxBody bounds an answer, bytes.
 const maxBody = 64 << 20
 
@@ -49,8 +58,8 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 	}, nil
 }
 
-// Post sends the request and reads its answer. What is not answered 200 is an
-// error, and the end of the connection.
+// Post sends the request and reads its answer. What is not answered 200 is a
+// *RefusedError; any other error is the end of the connection.
 func (c *Conn) Post(ctx context.Context, traced bool) (Answer, error) {
 	stop := context.AfterFunc(ctx, c.giveUp)
 	a, err := c.post(traced)
@@ -78,7 +87,11 @@ func (c *Conn) post(traced bool) (a Answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	status := strings.TrimSpace(string(line))
+	version, rest, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
+	status, err := strconv.Atoi(rest[:min(3, len(rest))])
+	if err != nil || version != "HTTP/1.1" {
+		return a, fmt.Errorf("answered %.100q, which is no HTTP", line)
+	}
 	length := -1
 	for {
 		line, err := c.readLine()
@@ -108,8 +121,8 @@ func (c *Conn) post(traced bool) (a Answer, err error) {
 	if _, err = io.ReadFull(c.r, a.Body); err != nil {
 		return a, err
 	}
-	if !strings.HasPrefix(status, "HTTP/1.1 200") {
-		return a, fmt.Errorf("answered %s %.300s", status, a.Body)
+	if status != 200 {
+		return a, &RefusedError{status, fmt.Sprintf("%.300s", a.Body)}
 	}
 	return a, nil
 }

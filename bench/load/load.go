@@ -34,6 +34,8 @@ type Options struct {
 	Duration time.Duration
 	// Answers asks for Result.Answers.
 	Answers bool
+	// CountRefusals has answers other than 200 counted, and the connection go on.
+	CountRefusals bool
 }
 
 // maxAnswers bounds the different answers that are kept of a connection.
@@ -48,6 +50,16 @@ type Result struct {
 	// Answers are the bodies that were answered, each once, for who checks them:
 	// the first maxAnswers of each connection.
 	Answers []string
+	// Refused are the answers by their status, with CountRefusals; nil: none.
+	Refused map[int]int
+}
+
+// Refusals are the answers other than 200.
+func (r Result) Refusals() (n int) {
+	for _, of := range r.Refused {
+		n += of
+	}
+	return n
 }
 
 // Rate is answers a second.
@@ -62,7 +74,8 @@ func (r Result) Rate() float64 {
 func (r Result) Percentile(q float64) time.Duration { return quantile.Nearest(r.Latencies, q) }
 
 // Run sends requests over kept connections, each sending its next request when
-// its last is answered. An answer that is not 200, or none, ends it with an error.
+// its last is answered. An answer that is not 200, unless these are counted, or
+// none, ends it with an error.
 func Run(ctx context.Context, t Target, o Options) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -82,6 +95,7 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 	latencies := make([][]time.Duration, len(conns))
 	answers := make([]map[string]bool, len(conns))
 	failures := make([]error, len(conns))
+	refused := make([]map[int]int, len(conns))
 	for i, c := range conns {
 		all.Go(func() {
 			stop := context.AfterFunc(ctx, c.giveUp)
@@ -96,6 +110,14 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 					return
 				}
 				answer, err := c.post(false)
+				var refusal *RefusedError
+				if o.CountRefusals && errors.As(err, &refusal) {
+					if refused[i] == nil {
+						refused[i] = make(map[int]int)
+					}
+					refused[i][refusal.Status]++
+					continue
+				}
 				if err != nil {
 					failures[i] = err
 					cancel() // the others' failures are its consequence
@@ -115,6 +137,14 @@ func Run(ctx context.Context, t Target, o Options) (Result, error) {
 	for _, some := range answers {
 		for body := range some {
 			result.Answers = append(result.Answers, body)
+		}
+	}
+	for _, of := range refused {
+		for status, n := range of {
+			if result.Refused == nil {
+				result.Refused = make(map[int]int)
+			}
+			result.Refused[status] += n
 		}
 	}
 	slices.Sort(result.Answers)

@@ -37,6 +37,10 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d answers in %v, %v", len(r.Latencies), r.Elapsed, err)
 	}
 	target.Path = "/bad"
+	r, err = Run(t.Context(), target, Options{Connections: 2, Requests: 10, CountRefusals: true})
+	if err != nil || len(r.Latencies) != 0 || r.Refused[http.StatusTeapot] != 10 || r.Refusals() != 10 {
+		t.Errorf("%d answers, %v refused, %v", len(r.Latencies), r.Refused, err)
+	}
 	if _, err := Run(t.Context(), target, Options{Connections: 2, Requests: 10}); err == nil || !strings.Contains(err.Error(), "418") {
 		t.Errorf("error %v, want the status", err)
 	}
