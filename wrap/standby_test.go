@@ -207,6 +207,48 @@ func TestStandbyCannotBeMade(t *testing.T) {
 	}
 }
 
+// A stage's end does not kill standby children on which nothing runs at once, and
+// all others it does.
+func TestStandbyLingers(t *testing.T) {
+	h := &fakeHost{}
+	z, err := h.start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kids children
+	for _, kid := range []child{{standby: true}, {standby: true, calls: 1}, {}} {
+		if kid.worker, err = z.Spawn(t.Context(), host.WorkerOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		kids.byProcess = append(kids.byProcess, kid)
+	}
+	begin := time.Now()
+	kids.end()
+	alive := h.alive()
+	if took := time.Since(begin); took < linger && (len(alive) != 1 || alive[0] != h.workers[0]) {
+		t.Errorf("%d children live %v after their stage", len(alive), took)
+	}
+	eventually(t, "none lives", func() bool { return len(h.alive()) == 0 })
+}
+
+// A standby child whose call failed may still run it: it ends with the stage.
+func TestStandbyFailureEndsAtOnce(t *testing.T) {
+	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){
+		"a": func(host.Call) (host.Reply, error) { return host.Reply{}, &host.HandlerError{Function: "a", Type: "E"} },
+	}}
+	s, shelf := standbyWrap(t, h, 1, Options{})
+	first := h.alive()[0]
+	if got := s.do(t, "POST", "/", "1"); got.status != 500 {
+		t.Errorf("answered %+v", got)
+	}
+	select {
+	case <-first.done:
+	default:
+		t.Error("the child of a request that failed lives after the answer")
+	}
+	eventually(t, "a child waits", func() bool { return shelf.waitingNow() > 0 })
+}
+
 // A stage of several standby processes takes one child of each.
 func TestStandbyStage(t *testing.T) {
 	h := &fakeHost{handlers: map[string]func(host.Call) (host.Reply, error){"a": echo, "b": echo, "c": echo}}
