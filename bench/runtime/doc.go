@@ -5,9 +5,11 @@
 //   - transfer.go: a value from one function to the next by size and way (the
 //     paper's Figure 4)
 //   - firstreply.go: the first reply of a process by mode and heap size
+//   - path.go: what a workflow's functions do not take of a request
 //   - throughput.go: requests a second by mode and number of connections
+//   - memory.go: what a wrap holds, beside as many interpreters
 //   - cold.go: cold starts by way; idle.go: an agent that nobody calls
 //
-// firstreply.go and throughput.go ask real wraps ("chiron wrap") and fill a Table; each such
-// experiment is a line in All.
+// Those that ask real wraps and fill a Table are lines in All. The benchmarks in
+// hot_test.go have agent and gateway inside the test's process, to be profiled.
 package runtime

@@ -4,15 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/deploy"
-	"github.com/chiron-faas/chiron/internal/cputime"
 )
 
 // Rest is what a wrap's agent costs while nobody calls it.
@@ -51,10 +46,7 @@ func watch(ctx context.Context, r deploy.Scalable, length time.Duration) (*Rest,
 		return nil, err
 	}
 	agent := status.Wraps[0].PID
-	pids := []int{agent}
-	for i := 0; i < len(pids); i++ { // the list grows by the children of each
-		pids = append(pids, childrenOf(pids[i])...)
-	}
+	pids := tree(agent)
 	settle := time.Second // what the requests left to be done
 	if err := sleep(ctx, settle); err != nil {
 		return nil, err
@@ -76,12 +68,9 @@ func watch(ctx context.Context, r deploy.Scalable, length time.Duration) (*Rest,
 	for i := range pids {
 		rest.WrapPercent += 100 * float64(after[i]-before[i]) / float64(took)
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", agent))
-	if err != nil {
-		return nil, err
-	}
-	rest.AgentMB, rest.AgentOwnMB = rollup(text, "Rss"), rollup(text, "Pss")
-	return rest, nil
+	rest.AgentMB, err = residentMB(agent)
+	rest.AgentOwnMB = shareMB(agent)
+	return rest, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -91,43 +80,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// cpuTimes is how much CPU time each process has had.
-func cpuTimes(pids []int) (times []time.Duration, err error) {
-	times = make([]time.Duration, len(pids))
-	for i, pid := range pids {
-		if times[i], err = cputime.Of(pid); err != nil {
-			return nil, err
-		}
-	}
-	return times, nil
-}
-
-// childrenOf a process, whichever of its threads started them (proc_pid_task(5)).
-func childrenOf(pid int) (found []int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // fails only for a bad pattern
-	for _, list := range lists {
-		text, _ := os.ReadFile(list) // a thread may have ended
-		for _, field := range strings.Fields(string(text)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				found = append(found, child)
-			}
-		}
-	}
-	return found
-}
-
-// rollup is a figure of smaps_rollup, MB.
-func rollup(text []byte, name string) float64 {
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) >= 2 && fields[0] == name+":" {
-			kb, _ := strconv.ParseFloat(fields[1], 64) // the kernel writes numbers
-			return kb * 1024 / 1e6
-		}
-	}
-	return 0
 }
 
 func (r *Rest) text(b *bytes.Buffer) {

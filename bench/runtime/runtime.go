@@ -22,6 +22,10 @@ type Options struct {
 	Runtime string
 	// Progress, when set, is told what is being done.
 	Progress func(string)
+
+	// connections are the numbers that throughput has, processes those of memory;
+	// nil: theirs.
+	connections, processes []int
 }
 
 // Experiment is one of the package's.
@@ -37,7 +41,9 @@ type Experiment struct {
 func All() []Experiment {
 	return []Experiment{
 		{"first-reply", "the first reply of a process by mode and heap size", firstReply},
+		{"path", "the whole path of 10 functions in 4 stages, less their own time", wholePath},
 		{"throughput", "requests a second by mode and number of connections", throughput},
+		{"memory", "a wrap by mode and number of processes, beside interpreters", memory},
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/chiron-faas/chiron/bench/load"
 	"github.com/chiron-faas/chiron/bench/serving"
@@ -23,6 +21,16 @@ type subject struct {
 	process plan.Process
 }
 
+func (s *subject) project(runtime string) *project {
+	process := s.process
+	process.Tasks = []string{"F"}
+	return &project{
+		name: s.name, runtime: runtime, functions: map[string]string{"f": s.code},
+		definition: object{"StartAt": "F", "States": object{"F": task("F", "")}},
+		wraps:      []plan.Wrap{{Processes: []plan.Process{process}}},
+	}
+}
+
 // running is a subject that serves.
 type running struct {
 	subject
@@ -32,30 +40,33 @@ type running struct {
 
 // up serves a subject; its requests have the body.
 func up(ctx context.Context, o Options, dir string, s subject, body []byte) (*running, error) {
-	home := filepath.Join(dir, s.name)
-	project := filepath.Join(home, "p")
-	language := "python"
-	if o.Runtime != "" {
-		language += ", runtime: " + strconv.Quote(o.Runtime)
-	}
-	err := errors.Join(os.MkdirAll(project, 0o700),
-		os.WriteFile(filepath.Join(project, "chiron.yaml"), []byte("name: "+s.name+"\ndefinition: workflow.asl.json\nfunctions:\n"+
-			"  f: {handler: f.py, lang: "+language+"}\n"), 0o600),
-		os.WriteFile(filepath.Join(project, "workflow.asl.json"), []byte(`{"StartAt":"F","States":{"F":{"Type":"Task","Resource":"f","End":true}}}`), 0o600),
-		os.WriteFile(filepath.Join(project, "f.py"), []byte(s.code), 0o600))
+	served, target, err := serve(ctx, o, dir, s.project(o.Runtime))
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := workflow.Load(project)
+	target.Body = body
+	return &running{subject: s, served: served, target: target}, nil
+}
+
+// serve brings a project's wraps up, without a gateway; requests go to the first.
+func serve(ctx context.Context, o Options, dir string, p *project) (*serving.Served, load.Target, error) {
+	home := filepath.Join(dir, p.name)
+	folder := filepath.Join(home, "p")
+	if err := p.write(folder); err != nil {
+		return nil, load.Target{}, err
+	}
+	loaded, err := workflow.Load(folder)
 	if err != nil {
-		return nil, err
+		return nil, load.Target{}, err
+	}
+	made, err := p.plan()
+	if err != nil {
+		return nil, load.Target{}, err
 	}
 	cpus, err := affinity.CPUs()
 	if err != nil {
-		return nil, err
+		return nil, load.Target{}, err
 	}
-	s.process.CPU, s.process.Tasks = plan.Unpinned, []string{"F"}
-	made := &plan.Plan{Workflow: s.name, Model: "bench", Wraps: []plan.Wrap{{Name: "wrap-1", CPUs: len(cpus), Processes: []plan.Process{s.process}}}}
 	served, err := serving.Up(ctx, serving.Options{
 		Project: loaded, Plan: made, Binary: o.Binary, Dir: home, CPUs: cpus, BytecodeCache: filepath.Join(dir, "bytecode"),
 		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
@@ -64,15 +75,13 @@ func up(ctx context.Context, o Options, dir string, s subject, body []byte) (*ru
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, load.Target{}, fmt.Errorf("%s: %w", p.name, err)
 	}
 	status, err := served.Running.Status(ctx)
 	if err != nil {
-		return nil, errors.Join(err, served.Down(ctx))
+		return nil, load.Target{}, errors.Join(err, served.Down(ctx))
 	}
-	return &running{subject: s, served: served, target: load.Target{
-		Network: "unix", Address: status.Wraps[0].Address[len("unix://"):], Path: "/", Body: body,
-	}}, nil
+	return served, load.Target{Network: "unix", Address: status.Wraps[0].Address[len("unix://"):], Path: "/"}, nil
 }
 
 // down ends it.
