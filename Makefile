@@ -3,7 +3,8 @@
 #             (SYSTEMS= leaves out the side by side of the deployment models)
 # make services       start the stores of the paper's workflows on loopback, with their data
 # make services-stop  end them
-# make bench  Go's benchmarks, how the search's time grows, the cost of our own path beside Flask
+# make bench  Go's benchmarks, how the search's time grows, and the experiments on the runtime
+# make profile  profiles of the hot path into bin/profiles
 
 GO     ?= go
 BIN    := bin/chiron
@@ -21,7 +22,7 @@ GATEWAY := .cache/bin/versitygw
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench services services-stop fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop fuzz fmt prerequisites clean
 
 all: build
 
@@ -91,7 +92,13 @@ bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 300ms ./...
 	CHIRON_GROWTH=$(CURDIR)/bin/search-growth.svg $(GO) test -count 1 -v -run TestGrowth ./plan/pgp
 	$(BIN) bench path
+	$(BIN) bench runtime
 	$(BIN) bench cold
+	$(BIN) bench transfer
+
+# What docs/hot-path.md shows; perf(1) is used where it is there.
+profile: build
+	scripts/profile bin/profiles
 
 # One minute a fuzz target; the seeds run with every test.
 fuzz:
