@@ -25,8 +25,13 @@ func (s *session) slices() int {
 }
 
 // connections that send as fast as they are answered: few, and more than any of
-// this machine's CPUs could be busy with.
-func (s *session) connections() []int { return []int{2 * s.cpus, 8 * s.cpus} }
+// this machine's CPUs could be busy with; where time is short, a number between.
+func (s *session) connections() []int {
+	if s.Load < shortLoad {
+		return []int{4 * s.cpus}
+	}
+	return []int{2 * s.cpus, 8 * s.cpus}
+}
 
 // takeLoads has the systems that are up serve as much as they can, by turns. What
 // counts comes after one request each, since processes slept.
