@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/accuracy/shapes"
+	"github.com/chiron-faas/chiron/bench/services"
 	"github.com/chiron-faas/chiron/bench/systems"
 	"github.com/chiron-faas/chiron/pipeline"
 )
@@ -20,24 +21,30 @@ import (
 func newBenchSystems(a *app) *cobra.Command {
 	var o systems.Options
 	var quick bool
-	var names, shaped string
+	var from systemSources
+	var names string
 	cmd := &cobra.Command{
 		Use:   "systems [DIR…]",
 		Short: "Measure every deployment model side by side",
-		Long: `Serves each project, and each of the shapes that --shapes names (as chiron bench
-accuracy), under every system that the paper compares, side by side on this
-machine, and holds latency, memory, CPUs, throughput and money against
-Chiron's: ` + inTwoLines(systems.Names()) + `.
+		Long: `Serves workflows under every system that the paper compares, side by side on this
+machine, and holds latency, memory, CPUs, throughput and money against Chiron's:
+` + inTwoLines(systems.Names()) + `.
+
+Without a DIR these are the paper's workflows (` + strings.Join(systems.PaperNames(true), ", ") + `;
+without --quick also FINRA with 50, 100 and 200 functions), whose stores "make
+services" starts; --workflows names some of them. --shapes are of the same form,
+and need no stores.
 
 The systems take turns, round by round; every answer is checked. With --out the
 run can be interrupted at any time, and the same command again goes on with it;
 the folder then has the report as text, CSV, pictures and one HTML page.
 --quick shows within minutes how things are.`,
 		Example: `  chiron bench systems examples/finra-5 --quick
-  chiron bench systems --shapes all --out systems-run`,
+  chiron bench systems --workflows sn,mr --quick
+  chiron bench systems --out systems-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			assembled, err := checkSystems(&o, names, shaped, args)
-			if err != nil {
+			from.paths, from.quick = args, quick
+			if err := checkSystems(&o, names, &from); err != nil {
 				return err
 			}
 			if quick {
@@ -49,15 +56,15 @@ the folder then has the report as text, CSV, pictures and one HTML page.
 					o.Load = fast.Load
 				}
 			}
-			dir, err := os.MkdirTemp("", "chiron-shapes-")
+			dir, err := os.MkdirTemp("", "chiron-systems-")
 			if err != nil {
 				return err
 			}
 			defer func() { _ = os.RemoveAll(dir) }()
-			if o.Subjects, err = subjectsOf(args, assembled, dir); err != nil {
-				return err
+			var report *systems.Report
+			if o.Subjects, err = from.subjects(dir); err == nil {
+				report, err = a.measureSystems(cmd.Context(), o)
 			}
-			report, err := a.measureSystems(cmd.Context(), o)
 			if errors.Is(err, systems.ErrUse) {
 				return usagef("%s", strings.TrimPrefix(err.Error(), "systems: "))
 			}
@@ -75,7 +82,9 @@ the folder then has the report as text, CSV, pictures and one HTML page.
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&quick, "quick", false, "few rounds, short loads")
-	flags.StringVar(&shaped, "shapes", "", "`names` of shapes to measure, with commas, or all")
+	flags.StringVar(&from.workflows, "workflows", "", "`names` of the paper's workflows, with commas, or all")
+	flags.StringVar(&from.services, "services", ".cache/services", "`folder` of what make services has started")
+	flags.StringVar(&from.shapes, "shapes", "", "`names` of shapes to measure, with commas, or all")
 	flags.StringVar(&names, "systems", "", "`names` of systems to measure, with commas; default: all")
 	flags.StringVar(&o.Dir, "out", "", "`folder` that keeps what is measured and the reports")
 	flags.IntVar(&o.Rounds, "rounds", 0, fmt.Sprintf("`number` of rounds of requests; 0: %d", systems.DefaultRounds))
@@ -92,28 +101,42 @@ func inTwoLines(names []string) string {
 	return strings.Join(names[:len(names)/2], ", ") + ",\n" + strings.Join(names[len(names)/2:], ", ")
 }
 
-// checkSystems finds wrong use before anything is measured, and returns the shapes
-// that are asked for.
-func checkSystems(o *systems.Options, names, shaped string, args []string) ([]string, error) {
+// systemSources say which workflows are measured.
+type systemSources struct {
+	paths                       []string // of projects
+	workflows, services, shapes string   // the flags' values
+	quick                       bool
+	assembled                   []string // names of shapes
+	paper                       []string // names of workflows
+}
+
+// checkSystems finds wrong use before anything is measured.
+func checkSystems(o *systems.Options, names string, from *systemSources) error {
 	if names != "" {
 		o.Systems = strings.Split(names, ",")
 	}
-	assembled, err := shapeNames(shaped)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(args)+len(assembled) == 0:
-		return nil, usagef("DIR is missing: name a project, or --shapes all")
-	case o.Rounds < 0 || o.Load < 0 || o.Runs < 0:
-		return nil, usagef("--rounds, --load and --runs: give positive values, or 0 for the defaults")
+	var err error
+	if from.assembled, err = shapeNames(from.shapes); err != nil {
+		return err
 	}
-	return assembled, nil
+	switch {
+	case from.workflows == "all", from.workflows == "" && len(from.paths)+len(from.assembled) == 0:
+		from.paper = systems.PaperNames(from.quick)
+	case from.workflows != "":
+		from.paper = strings.Split(from.workflows, ",")
+	}
+	if o.Rounds < 0 || o.Load < 0 || o.Runs < 0 {
+		return usagef("--rounds, --load and --runs: give positive values, or 0 for the defaults")
+	}
+	return nil
 }
 
-// subjectsOf loads projects, and shapes that are written below dir.
-func subjectsOf(paths, assembled []string, dir string) ([]systems.Subject, error) {
-	for _, name := range assembled {
-		path := filepath.Join(dir, name)
+// subjects loads projects, and shapes and the paper's workflows, which are written
+// below dir.
+func (from *systemSources) subjects(dir string) ([]systems.Subject, error) {
+	paths := from.paths
+	for _, name := range from.assembled {
+		path := filepath.Join(dir, "shapes", name)
 		if err := shapes.Write(name, path); err != nil {
 			return nil, err
 		}
@@ -127,7 +150,17 @@ func subjectsOf(paths, assembled []string, dir string) ([]systems.Subject, error
 	for _, p := range projects {
 		all = append(all, systems.Subject{Project: p})
 	}
-	return all, nil
+	// Where none run, who needs them says so.
+	ports := services.DefaultPorts()
+	running, err := services.Attach(from.services)
+	switch {
+	case err == nil:
+		ports = running.Ports
+	case !errors.Is(err, services.ErrNotRunning):
+		return nil, err
+	}
+	paper, err := systems.Paper(from.paper, filepath.Join(dir, "paper"), ports)
+	return append(all, paper...), err
 }
 
 func newBenchSystemsReport(a *app) *cobra.Command {

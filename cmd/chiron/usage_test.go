@@ -73,7 +73,7 @@ func TestWrongUse(t *testing.T) {
 		{"bench runtime --rounds -1", "--rounds"},
 		{"bench cold x", `"x"`},
 		{"bench cold --rounds -1", "--rounds"},
-		{"bench systems", "DIR is missing"},
+		{"bench systems --workflows sm", "there is no workflow \"sm\""},
 		{"bench systems --shapes cube", "there is no shape \"cube\""},
 		{"bench systems --shapes sn --rounds -1", "--rounds"},
 		{"bench systems --shapes sn --rounds 1", "2 rounds"},
