@@ -19,6 +19,8 @@ const Seed = 1123
 const (
 	users  = 200
 	movies = 120
+	// writers: one of so many users has a password, whose derivation takes time.
+	writers = 10
 	// iterations of the passwords' derivation; those of the function upload_creator.
 	iterations = 10_000
 )
@@ -28,14 +30,18 @@ type User struct {
 	ID       int
 	Name     string
 	FullName string
-	Password string // as the user types it
+	// Password as the user types it; empty: the user has none, and only reads.
+	Password string
 	Salt     []byte
 	// Followers are users' ids, sorted.
 	Followers []int
 }
 
-// Derived is the password as PostgreSQL has it.
+// Derived is the password as PostgreSQL has it, in the form that COPY reads.
 func (u *User) Derived() (string, error) {
+	if u.Password == "" {
+		return `\N`, nil // NULL
+	}
 	key, err := pbkdf2.Key(sha256.New, u.Password, u.Salt, iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("services: derive the password of %s: %w", u.Name, err)
@@ -74,9 +80,9 @@ func Generate() *Dataset {
 	data := &Dataset{}
 	for id := 1; id <= users; id++ {
 		first, last := d.of(given), d.of(family)
-		u := User{
-			ID: id, Name: fmt.Sprintf("%s_%03d", strings.ToLower(first), id), FullName: first + " " + last,
-			Password: fmt.Sprintf("%s-%d", strings.ToLower(last), d.below(1_000_000)),
+		u := User{ID: id, Name: fmt.Sprintf("%s_%03d", strings.ToLower(first), id), FullName: first + " " + last}
+		if password := fmt.Sprintf("%s-%d", strings.ToLower(last), d.below(1_000_000)); id%writers == 7 {
+			u.Password = password
 		}
 		u.Salt = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, d.source.Uint64()), d.source.Uint64())
 		for range 8 + d.below(32) {

@@ -15,7 +15,7 @@ DROP SCHEMA public CASCADE;
 CREATE SCHEMA public;
 CREATE TABLE dataset (seed integer NOT NULL);
 CREATE TABLE users (
-  id integer PRIMARY KEY, name text UNIQUE NOT NULL, full_name text NOT NULL, salt text NOT NULL, password text NOT NULL
+  id integer PRIMARY KEY, name text UNIQUE NOT NULL, full_name text NOT NULL, salt text NOT NULL, password text
 );
 CREATE TABLE follows (followee integer REFERENCES users, follower integer REFERENCES users, PRIMARY KEY (followee, follower));
 CREATE TABLE posts (id bigint PRIMARY KEY, author integer REFERENCES users NOT NULL, body jsonb NOT NULL);

@@ -58,7 +58,7 @@ def upload_creator(event, context):
         raise DataMissing(f"the user {event['user']!r}", "PostgreSQL")
     number, full_name, salt, password = rows[0]
     given = hashlib.pbkdf2_hmac("sha256", event["password"].encode(), bytes.fromhex(salt), ITERATIONS)
-    if not hmac.compare_digest(given.hex(), password):
+    if not hmac.compare_digest(given.hex(), password or ""):
         raise PermissionError(f"that is not the password of {event['user']}")
     return {"creator": {"id": number, "name": event["user"], "full_name": full_name}}
 
