@@ -17,6 +17,16 @@ type Deployment struct {
 	Plan *plan.Plan
 	// Bundles are the plan's, one for each wrap, in any order.
 	Bundles []bundle.Bundle
+	// Only names the one wrap that runs here, where each wrap of the plan is a
+	// deployment of its own; empty: all of them. Peers are then the addresses of
+	// the others, in the form of wrap.Options.Peers; only wrap 1 needs them.
+	Only  string
+	Peers map[string]string
+	// Env is what all functions find in their environment, "NAME=value".
+	Env []string
+	// Memory, where it is not 0, is the limit of each wrap in bytes instead of the
+	// plan's.
+	Memory int64
 	// Gateway is the address at which the deployment will be served
 	// ("http://127.0.0.1:8080"), for Status to tell others; may be empty.
 	Gateway string
@@ -43,6 +53,20 @@ func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, e.Network, e.Address)
 }
 
+// Wraps are those of the plan that run here, in the plan's order.
+func (d Deployment) Wraps() []plan.Wrap {
+	var all []plan.Wrap
+	for i := range d.Plan.Wraps {
+		if w := d.Plan.Wraps[i]; d.Only == "" || d.Only == w.Name {
+			if d.Memory > 0 {
+				w.Memory = d.Memory
+			}
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
 // Check says what is wrong with a deployment before anything is started, and
 // returns its bundles in the order of the plan's wraps.
 func (d Deployment) Check() ([]bundle.Bundle, error) {
@@ -61,7 +85,7 @@ func (d Deployment) Check() ([]bundle.Bundle, error) {
 	}
 	id := d.Plan.Digest()
 	ordered := make([]bundle.Bundle, 0, len(d.Plan.Wraps))
-	for _, w := range d.Plan.Wraps {
+	for _, w := range d.Wraps() {
 		b, ok := byWrap[w.Name]
 		if !ok {
 			return nil, fmt.Errorf("deploy %q: no bundle of wrap %q: build the bundles again", d.Name, w.Name)
@@ -71,6 +95,9 @@ func (d Deployment) Check() ([]bundle.Bundle, error) {
 		}
 		delete(byWrap, w.Name)
 		ordered = append(ordered, b)
+	}
+	if len(ordered) == 0 {
+		return nil, fmt.Errorf("deploy %q: the plan has no wrap %q: build the bundles again", d.Name, d.Only)
 	}
 	for name := range byWrap {
 		return nil, fmt.Errorf("deploy %q: there is a bundle of wrap %q, which the plan does not have: build the bundles again", d.Name, name)

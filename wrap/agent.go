@@ -142,9 +142,8 @@ func newPeers(b *bundle, addresses map[string]string) ([]*peer, error) {
 		}
 		p := &peer{name: name}
 		if address, ok := addresses[name]; ok {
-			var http1 bool
-			var err error
-			if p.network, p.address, http1, err = parsePeerAddress(address); err != nil {
+			http1, err := p.locate(address)
+			if err != nil {
 				return nil, fmt.Errorf("peer %s: %w", name, err)
 			}
 			if p.network == "tcp" && !http1 {

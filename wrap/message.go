@@ -35,10 +35,13 @@ func (m *message) timeout() string {
 	return max(time.Until(m.deadline), time.Microsecond).String()
 }
 
-// head is the message in HTTP/1.1, up to its body.
-func (m *message) head(host string) []byte {
+// head is the message in HTTP/1.1, up to its body; prefix is the path that comes
+// before the wrap's own.
+func (m *message) head(host, prefix string) []byte {
 	h := make([]byte, 0, 256+len(m.query))
-	h = append(h, "POST /_/stage?"...)
+	h = append(h, "POST "...)
+	h = append(h, prefix...)
+	h = append(h, "/_/stage?"...)
 	h = append(h, m.query...)
 	h = append(h, " HTTP/1.1\r\nHost: "...)
 	h = append(h, host...)

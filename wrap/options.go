@@ -23,8 +23,11 @@ type Options struct {
 	Listen string
 	// Peers are the addresses of the plan's other wraps, by wrap name. Only
 	// wrap 1 needs them. "http1://HOST:PORT" is spoken to in HTTP/1.1, other TCP
-	// addresses in HTTP/2.
+	// addresses in HTTP/2; a wrap behind a gateway is "http://HOST:PORT/PATH".
 	Peers map[string]string
+	// Env is what every function finds in its environment, "NAME=value", also
+	// where the bundle has another value of the variable.
+	Env []string
 	// CPUs are the machine's CPU ids that this wrap may use: a plan's CPU index
 	// i means CPUs[i]. Empty: all that this process may run on, in ascending
 	// order.
@@ -128,7 +131,7 @@ func ParsePeer(s string) (name, address string, err error) {
 	if !ok || name == "" || address == "" {
 		return "", "", fmt.Errorf("peer %q is not NAME=ADDRESS: write for example wrap-2=unix:///run/wrap-2.sock", s)
 	}
-	if _, _, _, err := parsePeerAddress(address); err != nil {
+	if _, err := new(peer).locate(address); err != nil {
 		return "", "", fmt.Errorf("peer %s: %w", name, err)
 	}
 	return name, address, nil

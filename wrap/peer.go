@@ -2,13 +2,16 @@ package wrap
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,6 +32,10 @@ const (
 	// maxPeerShared is the same for one in shared memory, of which this process
 	// takes only what it looks at.
 	maxPeerShared = 1 << 30
+	// maxKept is how long a connection to another machine is kept unused. It is
+	// less than what gateways and balancers wait (60 s and more), so that one is
+	// not written to in the moment in which the other end closes it.
+	maxKept = 15 * time.Second
 )
 
 // peer is another wrap of the plan. On one machine the agent writes the request
@@ -39,6 +46,9 @@ type peer struct {
 	name    string
 	network string // "" where nobody told the address
 	address string
+	// host and prefix are those of the URL where the wrap is behind a gateway:
+	// what the Host header says, and the path that comes before the wrap's own.
+	host, prefix string
 
 	// transport of a peer on another machine, which is spoken to in HTTP/2 (stream.go);
 	// nil: HTTP/1.1, on connections of our own.
@@ -49,9 +59,32 @@ type peer struct {
 	idle []*peerConn // guarded by mu; the last is the freshest
 }
 
+// locate reads the peer's address: that of the wrap itself, or the URL of its
+// place behind a gateway. http1 says that it is not to be spoken to in HTTP/2, which
+// is what gateways pass on.
+func (p *peer) locate(address string) (http1 bool, err error) {
+	if !strings.HasPrefix(address, "http://") {
+		p.network, p.address, http1, err = parsePeerAddress(address)
+		return http1, err
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false, fmt.Errorf("address %q is no URL of a wrap: write http://HOST:PORT/PATH", address)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	p.network, p.address, p.host = "tcp", net.JoinHostPort(u.Hostname(), port), u.Host
+	p.prefix = strings.TrimRight(u.EscapedPath(), "/")
+	return true, nil
+}
+
 type peerConn struct {
 	net.Conn
 	reader *bufio.Reader
+	// used is when it was kept last.
+	used time.Time
 }
 
 // exchange is a request sent to a peer, whose answer is yet to be read.
@@ -101,7 +134,7 @@ func (p *peer) trySend(ctx context.Context, m message, body []byte, memory *memf
 	// A peer that stops reading must not hold the request beyond its end.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	sent := time.Now()
-	head := m.head(p.name)
+	head := m.head(cmp.Or(p.host, p.name), p.prefix)
 	if memory != nil {
 		conn.Conn.(*passConn).pass(memory) // only a Unix socket is given any
 		_, err = conn.Write(head)
@@ -131,7 +164,7 @@ func (p *peer) conn(ctx context.Context) (*peerConn, error) {
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if c.alive() {
+		if (p.network == "unix" || time.Since(c.used) < maxKept) && c.alive() {
 			return c, nil
 		}
 		_ = c.Close()
@@ -160,6 +193,9 @@ func (c *peerConn) alive() bool {
 }
 
 func (p *peer) keep(c *peerConn) {
+	if p.network != "unix" { // a local one costs no look at the clock
+		c.used = time.Now()
+	}
 	p.mu.Lock()
 	if len(p.idle) < maxIdle {
 		p.idle = append(p.idle, c)
@@ -198,8 +234,11 @@ type peerReply struct {
 // receive waits for the answer. Where the peer is known not to have begun (it
 // died with the request unread, or was draining), the request is sent again.
 func (x *exchange) receive() (*peerReply, error) {
-	if x.answer != nil {
+	switch {
+	case x.answer != nil:
 		return x.receiveStream()
+	case x.peer.host != "":
+		return x.receiveThrough()
 	}
 	r, err := x.read()
 	switch {
@@ -221,6 +260,30 @@ func (x *exchange) receive() (*peerReply, error) {
 		return nil, fmt.Errorf("wrap %q died or closed the connection before it answered: %w", x.peer.name, err)
 	}
 	return r, nil
+}
+
+// receiveThrough waits for the answer of a peer that a URL leads to. 503 says that
+// no wrap has begun (the gateway has none, or the wrap was draining), 429 that the
+// request has not left the gateway's queue: both are sent again for peerWait. Of
+// every other failure (500 "can't reach", 502, 504, a connection that broke)
+// nobody can say whether the wrap has begun, so it is the request's.
+func (x *exchange) receiveThrough() (*peerReply, error) {
+	for patience := time.Now().Add(peerWait); ; {
+		r, err := x.read()
+		switch {
+		case err != nil && x.ctx.Err() != nil:
+			return nil, context.Cause(x.ctx)
+		case err != nil:
+			return nil, fmt.Errorf("wrap %q: the gateway died or closed the connection before it answered: %w", x.peer.name, err)
+		case r.status != http.StatusServiceUnavailable && r.status != http.StatusTooManyRequests:
+			return r, nil
+		case time.Now().After(patience) || !pause(x.ctx, peerPause):
+			return r, nil
+		}
+		if x, err = x.peer.send(x.ctx, x.message, x.body, x.memory); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (x *exchange) read() (*peerReply, error) {

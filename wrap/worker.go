@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -75,6 +77,7 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 		StopGrace:     stopGrace,
 		WorkDir:       o.WorkDir,
 		BytecodeCache: o.BytecodeCache,
+		Env:           o.Env,
 		Group:         cgroup.Group(o.FunctionsGroup),
 		Log:           functionLog(o.Log.With("wrap", b.manifest.Wrap)),
 	}
@@ -90,7 +93,7 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 	}
 	for i := range b.manifest.Functions {
 		f := &b.manifest.Functions[i]
-		spec.Functions = append(spec.Functions, host.Function{Name: f.Name, File: f.File, Symbol: f.Symbol, Env: f.Env, Memory: f.Memory})
+		spec.Functions = append(spec.Functions, host.Function{Name: f.Name, File: f.File, Symbol: f.Symbol, Env: without(f.Env, o.Env), Memory: f.Memory})
 	}
 	return func(ctx context.Context) (zygote, error) {
 		z, err := host.Start(ctx, spec)
@@ -99,6 +102,19 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 		}
 		return hostZygote{z}, nil
 	}, nil
+}
+
+// without is a function's environment less what is given to all functions.
+func without(env map[string]string, given []string) map[string]string {
+	if len(given) == 0 {
+		return env
+	}
+	own := maps.Clone(env)
+	for _, v := range given {
+		name, _, _ := strings.Cut(v, "=")
+		delete(own, name)
+	}
+	return own
 }
 
 const (

@@ -28,7 +28,7 @@ type wrapFlags struct {
 	maxBody                   int64
 	grace, timeout            time.Duration
 	interpreter, template     string
-	join                      []string
+	join, passEnv             []string
 }
 
 // peersVariable gives what --peer does, with commas, on platforms that set
@@ -79,6 +79,7 @@ Its log, one JSON object a line with what the functions print, is standard error
 	flags.StringVar(&f.memGroup, "memory-group", "", "control group `folder` of the memory limit; default: the own one")
 	flags.Int64Var(&f.dataLimit, "data-limit", 0, "private memory of each process of functions, `bytes`; 0: no bound")
 	flags.IntVar(&f.processLimit, "process-limit", 0, "processes and threads that functions may add; 0: no bound")
+	flags.StringArrayVar(&f.passEnv, "pass-env", nil, "`variable` of this environment that functions get; once for each")
 	flags.StringVar(&f.workDir, "workdir", "", "the functions' current `folder`; default: a passing one")
 	flags.StringVar(&f.interpreter, "interpreter", "", "the bundle's interpreter, a `file`; default: it is looked for")
 	flags.StringVar(&f.template, "template", "", "`socket` of a warm interpreter that the language host is forked of")
@@ -123,6 +124,7 @@ func (f *wrapFlags) options(dir string) (wrap.Options, error) {
 		}
 		o.Peers[name] = address
 	}
+	o.Env = f.passed()
 	var err error
 	if o.CPUs, err = parseCPUs(f.cpus); err != nil {
 		return o, usagef("--cpus: %w", err)
@@ -131,6 +133,18 @@ func (f *wrapFlags) options(dir string) (wrap.Options, error) {
 		o.Leash = os.Stdin
 	}
 	return o, nil
+}
+
+// passed are the variables of this environment that functions are to find in
+// theirs; their values must not be seen on a command line.
+func (f *wrapFlags) passed() []string {
+	var env []string
+	for _, name := range f.passEnv {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 func runWrap(ctx context.Context, o wrap.Options) error {

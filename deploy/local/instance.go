@@ -62,12 +62,12 @@ func (k *keeper) newInstance() (*instance, error) {
 		}
 	}
 	var asked []int
-	for n := range k.plan.Wraps {
-		asked = append(asked, k.plan.Wraps[n].CPUs)
+	for n := range k.specs {
+		asked = append(asked, k.specs[n].CPUs)
 	}
 	given := assignCPUs(k.machine, load, asked)
 	for n, b := range k.bundles {
-		w, err := newWrap(i, &k.plan.Wraps[n], b, given[n])
+		w, err := newWrap(i, &k.specs[n], b, given[n])
 		if err != nil {
 			for _, made := range i.wraps {
 				err = errors.Join(err, made.remove())

@@ -22,9 +22,12 @@ type keeper struct {
 	name   string
 	dir    string
 	lock   *lock
-	plan   *plan.Plan
-	// bundles in the order of the plan's wraps.
+	// specs are the plan's wraps that run here, bundles theirs in this order.
+	specs   []plan.Wrap
 	bundles []bundle.Bundle
+	// peers are the addresses of wraps that run elsewhere, env the functions'.
+	peers map[string]string
+	env   []string
 	machine []int // the CPUs that wraps may have
 	first   *instance
 	// warm are the interpreters that hosts are forked of, where they are wanted;
@@ -54,7 +57,7 @@ type keeper struct {
 
 func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock) (*keeper, error) {
 	dir := t.dir(d.Name)
-	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, plan: d.Plan, bundles: bundles, wantsWarm: d.Warm, done: make(chan struct{})}
+	k := &keeper{target: t, name: d.Name, dir: dir, lock: l, specs: d.Wraps(), bundles: bundles, peers: d.Peers, env: d.Env, wantsWarm: d.Warm, done: make(chan struct{})}
 	k.life, k.end = context.WithCancel(context.Background())
 	k.status = deploy.Status{
 		Name: d.Name, Target: "local", Workflow: d.Plan.Workflow, PlanID: d.Plan.Digest(), State: deploy.Starting,
@@ -70,7 +73,11 @@ func newKeeper(t *Target, d deploy.Deployment, bundles []bundle.Bundle, l *lock)
 			return nil, err
 		}
 	}
-	if total := d.Plan.CPUs(); total > len(k.machine) {
+	total := 0
+	for i := range k.specs {
+		total += k.specs[i].CPUs
+	}
+	if total > len(k.machine) {
 		k.status.Notes = append(k.status.Notes, fmt.Sprintf("the plan asks for %d CPUs and this machine has %d: they are shared", total, len(k.machine)))
 	}
 	for _, sub := range []string{dir, filepath.Join(dir, "logs"), filepath.Join(dir, "work")} {

@@ -70,6 +70,8 @@ func runAgent(args []string) int {
 			o.Template.Socket = args[i+1]
 		case "--join":
 			o.Template.Join = append(o.Template.Join, args[i+1])
+		case "--pass-env":
+			o.Env = append(o.Env, args[i+1]+"="+os.Getenv(args[i+1]))
 		case "--peer":
 			name, address, err := agentpkg.ParsePeer(args[i+1])
 			if err != nil {
@@ -371,5 +373,48 @@ func TestFamily(t *testing.T) {
 	}
 	if got := family(all, 3); !slices.Equal(got, []int{3, 4, 5, 9}) {
 		t.Errorf("family %v", got)
+	}
+}
+
+// TestWrapsApart: each wrap of a plan as a deployment of its own, wrap 1 told
+// where the other is, and an environment for the functions.
+func TestWrapsApart(t *testing.T) {
+	target, err := New(Options{Binary: os.Args[0], Dir: shortDir(t), Grace: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := deployment(t, "apart", "\nif os.environ.get('GIVEN') != 'a b=c': raise SystemExit('no GIVEN')\n")
+	part := func(n int) deploy.Deployment {
+		d := whole
+		d.Name, d.Only, d.Bundles = fmt.Sprintf("apart-%d", n+1), d.Plan.Wraps[n].Name, d.Bundles[n:n+1]
+		d.Env = []string{"GIVEN=a b=c"}
+		return d
+	}
+	up := func(d deploy.Deployment) deploy.Running {
+		r, err := target.Up(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := r.Down(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return r
+	}
+	two := up(part(1))
+	one := part(0)
+	one.Peers = map[string]string{"wrap-2": "unix://" + two.Workflow().Address}
+	r := up(one)
+	if status, body, err := targettest.Invoke(t.Context(), r.Workflow(), `{"n":1}`); err != nil || status != 200 || body != `{"n":2}` {
+		t.Errorf("%d %s %v", status, body, err)
+	}
+	if s, err := r.Status(t.Context()); err != nil || len(s.Wraps) != 1 || s.Wraps[0].Name != "wrap-1" {
+		t.Errorf("%+v, %v: want wrap-1 alone", s.Wraps, err)
+	}
+	wrong := part(0)
+	wrong.Only = "wrap-2"
+	if _, err := target.Up(t.Context(), wrong); err == nil {
+		t.Error("the bundle of another wrap is taken")
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -201,9 +203,16 @@ func (w *wrap) start() (*agent, error) {
 			args = append(args, "--peer", peer.name+"=unix://"+peer.socket)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.keeper.peers)) {
+		args = append(args, "--peer", name+"="+w.keeper.peers[name])
+	}
+	for _, v := range w.keeper.env {
+		name, _, _ := strings.Cut(v, "=")
+		args = append(args, "--pass-env", name)
+	}
 	a := &agent{cmd: exec.Command(o.Binary, args...), output: &agentOutput{log: w.log}, exited: make(chan struct{})}
 	a.cmd.Dir = work
-	a.cmd.Env = environment(tmp, o.Environ)
+	a.cmd.Env = environment(tmp, slices.Concat(o.Environ, w.keeper.env))
 	a.cmd.Stdin = w.keeper.leashed
 	a.cmd.Stderr = a.output
 	a.cmd.WaitDelay = lastOutput
