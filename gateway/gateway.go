@@ -16,20 +16,6 @@ import (
 
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/gateway/fleet"
-	"github.com/chiron-faas/chiron/gateway/hop"
-)
-
-// Kind says what a Route leads to.
-type Kind string
-
-// The kinds of Route.
-const (
-	Workflow Kind = "workflow"
-	Function Kind = "function"
-	// Task is one task of a workflow, for an orchestrator that walks the workflow:
-	// it calls tasks while the gateway drains, too, since they are a part of
-	// requests that are inside.
-	Task Kind = "task"
 )
 
 // Route is something that can be invoked.
@@ -40,6 +26,10 @@ type Route struct {
 	// Endpoint that answers. Where there is a fleet, one without a wrap is not of
 	// its instances.
 	Endpoint deploy.Endpoint
+	// Fleet that has the instances which answer; nil: Options.Fleet.
+	Fleet *fleet.Fleet
+	// Concurrency instead of Limits'; 0: that one.
+	Concurrency int
 	// Labels and Annotations are shown in /system/functions.
 	Labels, Annotations map[string]string
 	// Deployed is when it was; shown too.
@@ -75,6 +65,12 @@ type Options struct {
 	// Endpoint only the wrap and the path count then.
 	Fleet  *fleet.Fleet
 	Limits Limits
+	// Namespace that names are shown in. Where it is set, /function/NAME.OTHER is
+	// not found; empty: "chiron" is shown, and any is taken.
+	Namespace string
+	// System answers /system/, and Async /async-function/, instead of the gateway's
+	// own list of what it serves; nil: that one, and 404.
+	System, Async http.Handler
 	// Version and Commit of this program, for /system/info.
 	Version, Commit string
 	// Ready says how many of a route's wraps would answer at once (0 or 1); nil:
@@ -93,23 +89,13 @@ type Gateway struct {
 	// answerPatience is the constant's, less in tests.
 	answerPatience time.Duration
 	log            *slog.Logger
-	routes         map[string]*route
+	routes         atomic.Pointer[map[string]*route] // replaced, never changed
+	changing       sync.Mutex                        // held while routes are
 	mux            *http.ServeMux
 	metrics        *metrics
 	// draining refuses new requests.
 	draining atomic.Bool
 	buffers  sync.Pool // of *[]byte, for bodies
-}
-
-// route is a Route at work.
-type route struct {
-	Route
-	client *hop.Client // nil where a fleet's instances answer
-	// places are taken by requests that are with the wrap.
-	places  chan struct{}
-	waiting atomic.Int64
-	invoked atomic.Int64
-	metrics *routeMetrics
 }
 
 // New checks the routes.
@@ -136,21 +122,20 @@ func New(o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{options: o, answerPatience: answerPatience, log: o.Log, routes: make(map[string]*route)}
+	g := &Gateway{options: o, answerPatience: answerPatience, log: o.Log}
 	g.metrics = newMetrics(g)
+	routes := make(map[string]*route)
 	for _, r := range o.Routes {
-		if !isName(r.Name) {
-			return nil, fmt.Errorf("gateway: %q cannot be a route: use letters, digits, '-' and '_'", r.Name)
-		}
-		if g.routes[r.Name] != nil {
+		if routes[r.Name] != nil {
 			return nil, fmt.Errorf("gateway: %q is the name of two routes", r.Name)
 		}
-		rt := &route{Route: r, places: make(chan struct{}, l.Concurrency), metrics: g.metrics.route(r.Name)}
-		if o.Fleet == nil || r.Endpoint.Wrap == "" {
-			rt.client = hop.NewClient(hop.Options{Network: r.Endpoint.Network, Address: r.Endpoint.Address, MaxIdle: l.Concurrency})
+		rt, err := g.newRoute(r)
+		if err != nil {
+			return nil, err
 		}
-		g.routes[r.Name] = rt
+		routes[r.Name] = rt
 	}
+	g.routes.Store(&routes)
 	g.mux = g.newMux()
 	return g, nil
 }
@@ -212,7 +197,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 }
 
 func (g *Gateway) close() {
-	for _, r := range g.routes {
+	for _, r := range *g.routes.Load() {
 		if r.client != nil {
 			r.client.Close()
 		}

@@ -225,15 +225,15 @@ func TestBounds(t *testing.T) {
 	// One is with the wrap, one waits, one is too many.
 	var all sync.WaitGroup
 	all.Go(func() { do(t, "POST", url+"/function/f", "x", nil) })
-	wait(t, func() bool { return len(g.routes["f"].places) == 1 })
+	wait(t, func() bool { return len(g.find("f").places) == 1 })
 	all.Go(func() { do(t, "POST", url+"/function/f", "x", nil) })
-	wait(t, func() bool { return g.routes["f"].waiting.Load() == 1 })
+	wait(t, func() bool { return g.find("f").waiting.Load() == 1 })
 	if resp, body := do(t, "POST", url+"/function/f", "x", nil); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || !strings.Contains(body, "waiting") {
 		t.Errorf("one too many: %d %s", resp.StatusCode, body)
 	}
 	close(release)
 	all.Wait()
-	if n := g.routes["f"].waiting.Load() + int64(len(g.routes["f"].places)); n != 0 {
+	if n := g.find("f").waiting.Load() + int64(len(g.find("f").places)); n != 0 {
 		t.Errorf("%d places are not given back", n)
 	}
 }
@@ -269,7 +269,7 @@ func TestCallerLeaves(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the wrap is not told that the caller has left")
 	}
-	wait(t, func() bool { return len(g.routes["f"].places) == 0 })
+	wait(t, func() bool { return len(g.find("f").places) == 0 })
 }
 
 // TestSlowCallers: one that sends its body byte by byte, or does not read its
@@ -330,14 +330,14 @@ func TestSlowCallers(t *testing.T) {
 	_ = resp.Body.Close()
 	// Nobody reads the answer: its place is free again after a while.
 	deaf := dial("POST /function/f HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlarge")
-	wait(t, func() bool { return len(g.routes["f"].places) == 1 })
+	wait(t, func() bool { return len(g.find("f").places) == 1 })
 	if resp, body := do(t, "POST", url+"/function/f", "after", nil); resp.StatusCode != 200 || body != "after" {
 		t.Errorf("after a caller that does not read: %d %s", resp.StatusCode, body)
 	}
 	if n, err := io.Copy(io.Discard, deaf); err == nil && n >= size {
 		t.Errorf("%d bytes of an answer that was given up", n)
 	}
-	wait(t, func() bool { return len(g.routes["f"].places) == 0 })
+	wait(t, func() bool { return len(g.find("f").places) == 0 })
 }
 
 func TestWrapIsGone(t *testing.T) {

@@ -45,12 +45,12 @@ const maxKeptBody = 1 << 20
 func (g *Gateway) invoke(w http.ResponseWriter, req *http.Request, rest string) {
 	start := time.Now()
 	name, path, _ := strings.Cut(rest, "/")
-	name, _, _ = strings.Cut(name, ".")
-	rt := g.routes[name]
+	rt := g.begin(name)
 	if rt == nil {
 		g.refuse(w, http.StatusNotFound, fmt.Sprintf("there is no workflow or function %q here: /system/functions lists them", name))
 		return
 	}
+	defer rt.leave()
 	rt.invoked.Add(1)
 	rt.metrics.started.Inc()
 	id := req.Header.Get(headerCallID)
@@ -167,7 +167,7 @@ func (g *Gateway) send(ctx context.Context, rt *route, up upstream, r *hop.Reque
 		return resp, func() {}, err
 	}
 	for {
-		place, err := g.options.Fleet.Acquire(ctx, rt.Endpoint.Wrap)
+		place, err := rt.Fleet.Acquire(ctx, rt.Endpoint.Wrap)
 		if err != nil {
 			return nil, func() {}, err
 		}
@@ -193,7 +193,10 @@ func isBroken(err error) bool {
 // request is the wrap's form of the caller's request.
 func (rt *route) request(req *http.Request, up upstream) *hop.Request {
 	target := rt.Endpoint.Path
-	if rt.Kind == Function && up.path != "" {
+	switch {
+	case rt.Kind == Whole:
+		target = "/" + (&url.URL{Path: up.path}).EscapedPath()
+	case rt.Kind == Function && up.path != "":
 		target += "/" + (&url.URL{Path: up.path}).EscapedPath()
 	}
 	if req.URL.RawQuery != "" && rt.Kind != Task { // a task's own query says which it is

@@ -85,16 +85,15 @@ func (m *metrics) observeStart(took time.Duration, err error) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	replicas := 1
 	if f := m.gateway.options.Fleet; f != nil {
 		c := f.Counts()
-		replicas = c.Ready
 		for state, n := range map[string]int{"ready": c.Ready, "starting": c.Starting, "stopping": c.Stopping} {
 			out <- prometheus.MustNewConstMetric(m.instances, prometheus.GaugeValue, float64(n), state)
 		}
 	}
-	for _, rt := range m.gateway.routes {
-		name := rt.Name + "." + namespace
+	for _, rt := range *m.gateway.routes.Load() {
+		name := rt.Name + "." + m.gateway.namespace()
+		replicas := rt.counts().Ready
 		out <- prometheus.MustNewConstMetric(m.inside, prometheus.GaugeValue, float64(len(rt.places)), name)
 		out <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, float64(rt.waiting.Load()), name)
 		out <- prometheus.MustNewConstMetric(m.replicas, prometheus.GaugeValue, float64(replicas), name)
@@ -115,7 +114,7 @@ type codeMetrics struct {
 }
 
 func (m *metrics) route(name string) *routeMetrics {
-	name += "." + namespace // as OpenFaaS has it
+	name += "." + m.gateway.namespace() // as OpenFaaS has it
 	return &routeMetrics{metrics: m, name: name, started: m.started.WithLabelValues(name)}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -16,9 +15,16 @@ import (
 func (g *Gateway) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", g.health)
-	mux.HandleFunc("GET /system/functions", g.listFunctions)
-	mux.HandleFunc("GET /system/function/{name}", g.oneFunction)
-	mux.HandleFunc("GET /system/info", g.info)
+	if h := g.options.System; h != nil {
+		mux.Handle("/system/", h)
+	} else {
+		mux.HandleFunc("GET /system/functions", g.listFunctions)
+		mux.HandleFunc("GET /system/function/{name}", g.oneFunction)
+		mux.HandleFunc("GET /system/info", g.info)
+	}
+	if h := g.options.Async; h != nil {
+		mux.Handle("/async-function/", h)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
@@ -46,12 +52,12 @@ type functionStatus struct {
 }
 
 // namespace that all routes are shown in.
-const namespace = "chiron"
+func (g *Gateway) namespace() string { return cmp.Or(g.options.Namespace, "chiron") }
 
 func (g *Gateway) status(req *http.Request, rt *route) functionStatus {
 	replicas, available := 1, 1
-	if g.options.Fleet != nil {
-		replicas = g.options.Fleet.Counts().Ready
+	if rt.Fleet != nil {
+		replicas = rt.counts().Ready
 		available = replicas
 	} else if g.options.Ready != nil {
 		available = g.options.Ready(req.Context(), rt.Name)
@@ -61,14 +67,14 @@ func (g *Gateway) status(req *http.Request, rt *route) functionStatus {
 		labels[k] = v
 	}
 	return functionStatus{
-		Name: rt.Name, Image: "chiron/" + string(rt.Kind), Namespace: namespace, InvocationCount: rt.invoked.Load(),
+		Name: rt.Name, Image: "chiron/" + string(rt.Kind), Namespace: g.namespace(), InvocationCount: rt.invoked.Load(),
 		Replicas: replicas, AvailableReplicas: available, Labels: labels, Annotations: rt.Annotations, CreatedAt: rt.Deployed,
 	}
 }
 
 func (g *Gateway) listFunctions(w http.ResponseWriter, req *http.Request) {
 	list := []functionStatus{}
-	for _, rt := range g.routes {
+	for _, rt := range *g.routes.Load() {
 		list = append(list, g.status(req, rt))
 	}
 	// Workflows first, then by name.
@@ -79,8 +85,7 @@ func (g *Gateway) listFunctions(w http.ResponseWriter, req *http.Request) {
 }
 
 func (g *Gateway) oneFunction(w http.ResponseWriter, req *http.Request) {
-	name, _, _ := strings.Cut(req.PathValue("name"), ".")
-	rt := g.routes[name]
+	rt := g.find(req.PathValue("name"))
 	if rt == nil {
 		w.WriteHeader(http.StatusNotFound)
 		return

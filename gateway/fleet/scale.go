@@ -152,6 +152,29 @@ func (f *Fleet) stop(m *member) {
 	f.options.Log.Info("an instance was not needed and is stopped", "instance", m.Number(), "instances", len(f.members))
 }
 
+// Resize sets other bounds: what is missing is started, what is too much is
+// stopped once it has no request.
+func (f *Fleet) Resize(least, most int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.note(now)
+	f.options.Min, f.options.Max = least, max(most, least, 1)
+	needed := make([]time.Time, f.options.Max)
+	copy(needed, f.neededAt)
+	if demand := f.demand(); len(f.members)+f.starting > least {
+		// Fewer were asked for: those beyond are not waited for to be idle.
+		for n := max(least, demand); n < len(needed); n++ {
+			needed[n] = time.Time{}
+		}
+	}
+	f.neededAt = needed
+	for !f.closed && len(f.members)+f.starting < least {
+		f.start()
+	}
+	f.wake()
+}
+
 // Counts is what a fleet consists of.
 type Counts struct {
 	Ready, Starting, Stopping int
