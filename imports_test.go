@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"bundle/oci":       {"workflow", "plan", "host", "bundle"},
 	"deploy":           {"plan", "host", "bundle", "deploy"},
 	"gateway":          {"workflow", "plan", "deploy", "gateway"},
+	"gateway/provider": {"plan", "bundle", "deploy", "gateway"},
 	"calibrate":        {"workflow", "profile", "plan", "host", "predict", "bundle", "deploy"},
 	"examples":         {},
 	"internal":         {},

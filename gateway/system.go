@@ -23,10 +23,25 @@ func (g *Gateway) newMux() *http.ServeMux {
 		mux.HandleFunc("GET /system/info", g.info)
 	}
 	if h := g.options.Async; h != nil {
-		mux.Handle("/async-function/", h)
+		mux.Handle("/async-function/", g.identified(h))
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
+}
+
+// identified gives a request its X-Call-Id, and refuses it while the gateway goes
+// down.
+func (g *Gateway) identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.draining.Load() {
+			g.refuse(w, http.StatusServiceUnavailable, "the gateway is going down: try again in a moment")
+			return
+		}
+		if !isCallID(r.Header.Get(headerCallID)) {
+			r.Header.Set(headerCallID, newCallID())
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (g *Gateway) health(w http.ResponseWriter, _ *http.Request) {
