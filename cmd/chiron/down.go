@@ -17,6 +17,7 @@ type downReport struct {
 
 func newDown(a *app) *cobra.Command {
 	var all bool
+	at := targetFlags{}
 	cmd := &cobra.Command{
 		Use:   "down [NAME]",
 		Short: "Stop a deployment: requests inside are finished, then all of it goes",
@@ -28,7 +29,7 @@ all of its processes end. Without a NAME, the one that there is.`,
 			if all && len(args) > 0 {
 				return usagef("--all and the name %s exclude each other", args[0])
 			}
-			target, err := a.target()
+			target, err := at.chosen(a)
 			if err != nil {
 				return err
 			}
@@ -61,6 +62,7 @@ all of its processes end. Without a NAME, the one that there is.`,
 			}), failed)
 		},
 	}
+	at.add(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "take down everything that is deployed on this machine")
 	return cmd
 }

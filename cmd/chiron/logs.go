@@ -17,6 +17,7 @@ import (
 
 func newLogs(a *app) *cobra.Command {
 	var o deploy.LogOptions
+	at := targetFlags{}
 	var since time.Duration
 	var tail int
 	cmd := &cobra.Command{
@@ -37,7 +38,7 @@ Without a NAME, those of the one deployment that there is.`,
 			if since > 0 {
 				o.Since = time.Now().Add(-since)
 			}
-			target, err := a.target()
+			target, err := at.chosen(a)
 			if err != nil {
 				return err
 			}
@@ -77,6 +78,7 @@ Without a NAME, those of the one deployment that there is.`,
 			return nil
 		},
 	}
+	at.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "wait for more")
 	flags.StringVar(&o.Function, "function", "", "only what this `function` printed")

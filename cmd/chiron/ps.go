@@ -12,14 +12,15 @@ import (
 )
 
 func newPs(a *app) *cobra.Command {
-	return &cobra.Command{
+	at := targetFlags{}
+	cmd := &cobra.Command{
 		Use:     "ps [NAME]",
 		Short:   "Show what is deployed on this machine",
 		Long:    "Shows every deployment on this machine and its wraps, or those of one deployment.",
 		Example: "  chiron ps\n  chiron ps finra-5 --output json",
 		Args:    atMostOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := a.target()
+			target, err := at.chosen(a)
 			if err != nil {
 				return err
 			}
@@ -40,6 +41,8 @@ func newPs(a *app) *cobra.Command {
 			return a.report(all, textStatus(all, time.Now()))
 		},
 	}
+	at.add(cmd)
+	return cmd
 }
 
 func textStatus(all []deploy.Status, now time.Time) func(io.Writer, style) {

@@ -26,8 +26,8 @@ type keeper struct {
 	specs   []plan.Wrap
 	bundles []bundle.Bundle
 	// peers are the addresses of wraps that run elsewhere, env the functions'.
-	peers map[string]string
-	env   []string
+	peers   map[string]string
+	env     []string
 	machine []int // the CPUs that wraps may have
 	first   *instance
 	// warm are the interpreters that hosts are forked of, where they are wanted;
