@@ -51,7 +51,7 @@ func Init(o InitOptions) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("init: %w", err)
 	}
-	project := projectName(filepath.Base(dir))
+	project := ProjectName(filepath.Base(dir))
 	files[workflow.ProjectFile] = bytes.Replace(files[workflow.ProjectFile], []byte("name: hello\n"), []byte("name: "+project+"\n"), 1)
 	if readme, ok := files["README.md"]; ok {
 		files["README.md"] = bytes.Replace(readme, []byte("# hello\n"), []byte("# "+project+"\n"), 1)
@@ -81,9 +81,9 @@ func Init(o InitOptions) ([]string, error) {
 // room for the suffix of a run's deployment.
 const longestProject = 50
 
-// projectName makes a project's name of a folder's: lower case letters, digits
+// ProjectName makes a project's name of a folder's: lower case letters, digits
 // and dashes.
-func projectName(folder string) string {
+func ProjectName(folder string) string {
 	name := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(folder), "-")
 	name = strings.Trim(name[:min(len(name), longestProject)], "-")
 	if name == "" {

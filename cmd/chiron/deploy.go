@@ -98,11 +98,11 @@ The gateway is "chiron gateway" on this machine, which runs bundles.`,
 	plan.add(cmd)
 	at.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.Peers, "peers", "", "how the first wrap reaches the others: `URL` with {function} and {namespace} in it; default: through the gateway")
-	flags.StringSliceVar(&o.Secrets, "secret", nil, "`name` of a secret on the gateway that all functions get; once for each")
+	flags.StringVar(&o.Peers, "peers", "", "`URL` of other wraps, with {function} in it; default: the gateway's")
+	flags.StringSliceVar(&o.Secrets, "secret", nil, "`name` of a secret on the gateway that all functions get")
 	flags.StringArrayVar(&labels, "label", nil, "label of all functions, `KEY=VALUE`; once for each")
 	flags.DurationVar(&o.StartTimeout, "timeout", 2*time.Minute, "how long a wrap may take until it is ready")
-	flags.DurationVar(&o.Drain, "drain", 10*time.Second, "how long wraps of the plan before are kept for the requests inside")
+	flags.DurationVar(&o.Drain, "drain", 10*time.Second, "how long old wraps are kept for the requests inside")
 	return cmd
 }
 

@@ -50,7 +50,7 @@ all of its processes end. Without a NAME, the one that there is.`,
 			var failed error
 			for _, name := range names {
 				if err := target.Down(cmd.Context(), name); err != nil {
-					failed = errors.Join(failed, deploymentError(name, err))
+					failed = errors.Join(failed, at.explained(name, err))
 					continue
 				}
 				r.Down = append(r.Down, name)
@@ -75,8 +75,11 @@ func chooseOne(names []string) error {
 	return usagef("NAME is missing, and there are several: %s", listed(names))
 }
 
-// deploymentError adds what to do to a target's error.
-func deploymentError(name string, err error) error {
+// explained adds what to do to a target's error.
+func (f *targetFlags) explained(name string, err error) error {
+	if remote, _ := f.isOpenFaaS(); remote && errors.Is(err, deploy.ErrNotFound) {
+		return fmt.Errorf("%w: chiron ps --gateway URL shows what there is", err)
+	}
 	if errors.Is(err, deploy.ErrNotFound) {
 		return fmt.Errorf("nothing named %q is deployed on this machine: chiron ps shows what is", name)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -54,9 +56,9 @@ basic-auth-user and basic-auth-password; without, it listens on loopback only.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", defaultListen, "`address` to serve on")
-	flags.StringVar(&f.state, "state", "", "`folder` that keeps what is deployed; default: chiron/gateway in the user's state folder")
+	flags.StringVar(&f.state, "state", "", "`folder` of what is deployed; default: ~/.local/state/chiron/gateway")
 	flags.StringVar(&f.secrets, "basic-auth", "", "`folder` with the files of user and password")
-	flags.StringVar(&f.nats, "nats", "", "`URL` of a NATS server with JetStream for asynchronous calls; default: a built-in one")
+	flags.StringVar(&f.nats, "nats", "", "`URL` of a NATS with JetStream for async calls; default: a built-in one")
 	return cmd
 }
 
@@ -133,4 +135,16 @@ func (a *app) stateDir() (string, error) {
 		dir = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(dir, "chiron", "gateway"), nil
+}
+
+// frontDoor hands the queue's calls to the gateway, which is made after the queue.
+type frontDoor struct{ gateway *gateway.Gateway }
+
+// ServeHTTP implements http.Handler.
+func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.gateway.ServeHTTP(w, r) }
+
+// isLoopback says whether only this machine can reach an address.
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

@@ -73,7 +73,7 @@ Without a NAME, those of the one deployment that there is.`,
 				err = fmt.Errorf("write the log: %w", failed)
 			}
 			if err != nil {
-				return deploymentError(args[0], err)
+				return at.explained(args[0], err)
 			}
 			return nil
 		},

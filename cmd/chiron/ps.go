@@ -28,7 +28,7 @@ func newPs(a *app) *cobra.Command {
 			if len(args) == 1 {
 				one, err := target.Status(cmd.Context(), args[0])
 				if err != nil {
-					return deploymentError(args[0], err)
+					return at.explained(args[0], err)
 				}
 				all = append(all, one)
 			} else {

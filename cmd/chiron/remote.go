@@ -21,9 +21,9 @@ type targetFlags struct {
 
 func (f *targetFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.target, "target", "", "where it is deployed: local or openfaas; default: local, or what --gateway says")
-	flags.StringVar(&f.gateway, "gateway", "", "`URL` of an OpenFaaS gateway; default with --target openfaas: $OPENFAAS_URL, or http://127.0.0.1:8080")
-	flags.StringVar(&f.namespace, "namespace", "", "`namespace` of the functions there; default: the gateway's own")
+	flags.StringVar(&f.target, "target", "", "local or openfaas; default: local, or openfaas with --gateway")
+	flags.StringVar(&f.gateway, "gateway", "", "`URL` of an OpenFaaS gateway; default: $OPENFAAS_URL, or one here")
+	flags.StringVar(&f.namespace, "namespace", "", "`namespace` of the functions; default: the gateway's own")
 }
 
 // isOpenFaaS says which target is asked for.
@@ -48,7 +48,7 @@ func (f *targetFlags) options(a *app) (openfaas.Options, error) {
 	o := openfaas.Options{Gateway: gateway, Namespace: f.namespace}
 	file, err := openfaas.LoginPath(a.env)
 	if err != nil {
-		return o, err
+		return o, nil // without a HOME there is no login
 	}
 	o.Login, err = openfaas.ReadLogin(file, gateway)
 	return o, err

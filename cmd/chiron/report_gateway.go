@@ -1,12 +1,6 @@
 package main
 
-import (
-	"io"
-	"net"
-	"net/http"
-
-	"github.com/chiron-faas/chiron/gateway"
-)
+import "io"
 
 func textGateway(r gatewayReport) func(io.Writer, style) {
 	return func(w io.Writer, s style) {
@@ -16,16 +10,4 @@ func textGateway(r gatewayReport) func(io.Writer, style) {
 		}
 		printf(w, "deploy a project to it: %s\n", s.accent("chiron deploy DIR --target openfaas --gateway "+r.URL))
 	}
-}
-
-// frontDoor hands the queue's calls to the gateway, which is made after the queue.
-type frontDoor struct{ gateway *gateway.Gateway }
-
-// ServeHTTP implements http.Handler.
-func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.gateway.ServeHTTP(w, r) }
-
-// isLoopback says whether only this machine can reach an address.
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }

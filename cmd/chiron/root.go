@@ -52,7 +52,7 @@ and runs it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("whole", newInit(a), newRun(a))
+	add("whole", newInit(a), newImport(a), newRun(a))
 	add("step", newProfile(a), newPlan(a), newBuild(a))
 	add("serve", newUp(a), newDeploy(a), newGateway(a), newLogin(a), newInvoke(a), newPs(a), newLogs(a), newDown(a))
 	add("machine", newDoctor(a), newCalibrate(a), newBench(a), newVersion(a))

@@ -187,7 +187,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		if c.login.User == "" {
 			return nil, fmt.Errorf("gateway %s asks for a user and a password: log in with chiron login --gateway %s", c.base, c.base)
 		}
-		return nil, fmt.Errorf("gateway %s refuses user %q with the password that is kept for it: log in anew with chiron login --gateway %s", c.base, c.login.User, c.base)
+		return nil, fmt.Errorf("gateway %s refuses user %q with this password: log in anew with chiron login --gateway %s", c.base, c.login.User, c.base)
 	}
 	return nil, fmt.Errorf("gateway %s: %s %s: %w", c.base, req.Method, req.URL.Path, &APIError{Status: resp.StatusCode, Text: firstLine(data)})
 }
