@@ -188,6 +188,11 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	g.draining.Store(true)
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.options.Drain)
 	defer cancel()
+	// The listener stays until the requests inside are answered: a wrap that works on
+	// one may call another wrap through this gateway.
+	for _, rt := range *g.routes.Load() {
+		rt.settle(patience)
+	}
 	err := server.Shutdown(patience)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("gateway: requests were still inside after %v: %w", g.options.Drain, err), server.Close())

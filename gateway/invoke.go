@@ -70,7 +70,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, req *http.Request, rest string) 
 
 // forward works on one invocation and returns the status that it was answered.
 func (g *Gateway) forward(w http.ResponseWriter, req *http.Request, rt *route, path, id string, start time.Time) int {
-	if g.draining.Load() && rt.Kind != Task {
+	if g.draining.Load() && !rt.isPart(path) {
 		w.Header().Set("Connection", "close")
 		return g.refuse(w, http.StatusServiceUnavailable, "the gateway is going down: try again in a moment")
 	}

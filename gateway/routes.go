@@ -116,15 +116,26 @@ func (rt *route) drained(ctx context.Context) {
 	if rt == nil {
 		return
 	}
+	rt.settle(ctx)
+	if rt.client != nil {
+		rt.client.Close()
+	}
+}
+
+// settle waits until no request is inside, or ctx ends.
+func (rt *route) settle(ctx context.Context) {
 	for rt.inside.Load() > 0 && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(drainPause):
 		}
 	}
-	if rt.client != nil {
-		rt.client.Close()
-	}
+}
+
+// isPart says whether a path behind a route's name is a part of a request that is
+// inside already: one wrap's call of another. These go on while the gateway drains.
+func (rt *route) isPart(path string) bool {
+	return rt.Kind == Task || rt.Kind == Whole && path == "_/stage"
 }
 
 func (g *Gateway) newRoute(r Route) (*route, error) {

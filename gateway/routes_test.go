@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -100,5 +101,53 @@ func TestRoutesChange(t *testing.T) {
 	g.Remove("none")(t.Context())
 	if resp, _ := do(t, "POST", url+"/function/slow", "x", nil); resp.StatusCode != 404 {
 		t.Errorf("after it was removed: %d", resp.StatusCode)
+	}
+}
+
+// TestDrainWithParts: while the gateway goes down, a wrap that works on a request
+// still reaches another wrap through it; new requests are refused.
+func TestDrainWithParts(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	var url string
+	one := wrapServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(inside)
+		<-release
+		resp, err := http.Post(url+"/function/two/_/stage?plan=1", "", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
+	})
+	g, err := New(Options{Routes: []Route{{Name: "one", Kind: Whole, Endpoint: one}, {Name: "two", Kind: Whole, Endpoint: wrapServer(t, named("two"))}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url = "http://" + l.Addr().String()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Serve(ctx, l) }()
+	answer := make(chan string, 1)
+	go func() {
+		_, body := do(t, "POST", url+"/function/one", "x", nil)
+		answer <- body
+	}()
+	<-inside
+	cancel()
+	wait(t, func() bool { return g.draining.Load() })
+	if resp, _ := do(t, "POST", url+"/function/two", "x", nil); resp.StatusCode != 503 {
+		t.Errorf("a new request while draining: %d", resp.StatusCode)
+	}
+	close(release)
+	if got := <-answer; got != "two /_/stage?plan=1" {
+		t.Errorf("the request inside: %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -5,7 +5,7 @@
 //
 // Wrap 1 is the function of the deployment's name, so the workflow is called as
 // /function/NAME. Every other wrap is a function whose name has the plan's id in
-// it; wrap 1 is told where each of them is (wrap.ParsePeers), through the gateway or
+// it; wrap 1 is told where each of them is (the variable CHIRON_PEERS), through the gateway or
 // directly. Labels mark them as one workflow's: what the target knows of a
 // deployment is what the gateway tells of its functions.
 //

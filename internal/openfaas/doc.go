@@ -20,8 +20,8 @@ const (
 	AnnotationWraps     = "com.chiron.wraps"
 )
 
-// PeersVariable tells wrap 1 where the other wraps of its plan are, as
-// wrap.ParsePeers reads it.
+// PeersVariable tells wrap 1 where the other wraps of its plan are, in the form of
+// "chiron wrap --peer", with commas.
 const PeersVariable = "CHIRON_PEERS"
 
 // ProviderName is what our own provider calls itself in /system/info.
