@@ -312,11 +312,17 @@ func TestBadGateways(t *testing.T) {
 	var redirected atomic.Bool
 	elsewhere := serve(func(http.ResponseWriter, *http.Request) { redirected.Store(true) })
 	for name, c := range map[string]struct{ url, want string }{
-		"down":         {gone.URL, "nothing serves there"},
-		"password":     {serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid credentials", http.StatusUnauthorized) }), `refuses user "admin"`},
-		"500":          {serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "the provider is down", http.StatusInternalServerError) }), "500: the provider is down"},
-		"HTML":         {serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html><body>hello</body>")) }), "is this the URL of an OpenFaaS gateway"},
-		"HTML and 502": {serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>bad gateway", http.StatusBadGateway) }), "502: a page of HTML"},
+		"down": {gone.URL, "nothing serves there"},
+		"password": {serve(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "invalid credentials", http.StatusUnauthorized)
+		}), `refuses user "admin"`},
+		"500": {serve(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the provider is down", http.StatusInternalServerError)
+		}), "500: the provider is down"},
+		"HTML": {serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html><body>hello</body>")) }), "is this the URL of an OpenFaaS gateway"},
+		"HTML and 502": {serve(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>bad gateway", http.StatusBadGateway)
+		}), "502: a page of HTML"},
 		"cut short": {serve(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			_, _ = w.Write([]byte("["))
