@@ -275,7 +275,8 @@ func TestAPI(t *testing.T) {
 	s.want(t, "POST", "/function/f", "{}", 200, `"word":"one"`)
 	s.want(t, "PUT", "/system/functions", two, 202, "")
 
-	// Logs.
+	// Logs: those of the version that runs.
+	s.want(t, "POST", "/function/f", "{}", 200, `"word":"two"`)
 	s.eventually(t, "the function's line", func() bool { // it is read from the agent beside the answer
 		status, text := s.do(t, "GET", "/system/logs?name=f", nil)
 		return status == 200 && strings.Contains(text, `"text":"seen two"`)
