@@ -74,7 +74,7 @@ func TestMistakes(t *testing.T) {
 		{"a port that is none", project(t, fine, nil), []string{"up", "DIR", "--listen", "127.0.0.1:port"}, 2, []string{"--listen"}},
 		{"no python of that version", project(t, fine, map[string]string{"chiron.yaml": "name: p\ndefinition: workflow.asl.json\nfunctions: {a: {handler: a.py, runtime: 3.99}}\n"}), []string{"up", "DIR", "--listen", "127.0.0.1:0"}, 1, []string{"3.99"}},
 		{"a folder without a project", t.TempDir(), []string{"run", "DIR"}, 1, []string{"chiron.yaml", "chiron init"}},
-		{"an unknown verb", "", []string{"deploy"}, 2, []string{`"deploy"`}},
+		{"an unknown verb", "", []string{"rollout"}, 2, []string{`"rollout"`}},
 		{"an unknown flag", "", []string{"ps", "--all-of-it"}, 2, []string{"--all-of-it"}},
 		{"down of what is not there", "", []string{"down", "nobody"}, 1, []string{`"nobody"`, "chiron ps"}},
 		{"invoke of what is not served", "", []string{"invoke", "nobody", "--gateway", "127.0.0.1:1"}, 1, []string{"127.0.0.1:1"}},
