@@ -51,6 +51,7 @@ type simulation struct {
 	alone     []int // the CPUs' numbers
 	recording bool
 	spans     []span
+	recorder  *recorder // of what has a CPU; nil: nobody asks
 }
 
 // thread runs one task, or the work of a process' start or end.
@@ -152,6 +153,9 @@ func (s *simulation) step() {
 	}
 	elapsed := next - s.now
 	s.now = next
+	if s.recorder != nil {
+		s.recorder.note(s, elapsed)
+	}
 	ended := false
 	var progress int64
 	num, den = 0, 0
