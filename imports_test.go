@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"predict":          {"workflow", "profile", "plan", "predict"},
 	"plan/pgp":         {"workflow", "profile", "plan", "plan/model", "predict"},
 	"plan/pgp/plot":    {"plan/pgp"},
+	"simulate":         {"workflow", "profile", "plan", "predict"},
 	"wrap":             {"workflow", "plan", "host"},
 	"bundle":           {"workflow", "plan", "host"},
 	"bundle/oci":       {"workflow", "plan", "host", "bundle"},
