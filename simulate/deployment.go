@@ -63,6 +63,9 @@ type Demand struct {
 // maxPhases of a request: where it has more, neighbours are joined.
 const maxPhases = 32
 
+// MaxConcurrency is the most requests that an instance may work on at once.
+const MaxConcurrency = 1_000_000
+
 // DefaultSamples are the requests that are drawn of a plan.
 const DefaultSamples = 500
 
@@ -82,8 +85,8 @@ type DeploymentOptions struct {
 
 // NewDeployment reads a plan and draws requests of it.
 func NewDeployment(o DeploymentOptions) (*Deployment, error) {
-	if o.Concurrency < 0 {
-		return nil, fmt.Errorf("simulate: a concurrency of %d: give at least 1", o.Concurrency)
+	if o.Concurrency < 0 || o.Concurrency > MaxConcurrency {
+		return nil, fmt.Errorf("simulate: a concurrency of %d: give 1 to %d", o.Concurrency, MaxConcurrency)
 	}
 	if o.Samples == 0 {
 		o.Samples = DefaultSamples
@@ -225,8 +228,8 @@ func (d *Deployment) check() error {
 	switch {
 	case len(d.Wraps) == 0 || len(d.Resources) < len(d.Wraps):
 		return errors.New("simulate: a deployment needs a wrap, and each its CPUs as a resource")
-	case d.Limit < 1:
-		return fmt.Errorf("simulate: at most %d requests in an instance: give at least 1", d.Limit)
+	case d.Limit < 1 || d.Limit > MaxConcurrency:
+		return fmt.Errorf("simulate: at most %d requests in an instance: give 1 to %d", d.Limit, MaxConcurrency)
 	case len(d.Requests) == 0:
 		return errors.New("simulate: there is no request to draw from")
 	}

@@ -15,9 +15,9 @@ const (
 	MaxNodes    = 1_000_000
 	// MaxInstances of a deployment.
 	MaxInstances = 1_000_000
-	// maxMachine bounds what a node has: CPUs, and bytes.
-	maxMachineCPUs   = 100_000
-	maxMachineMemory = 1 << 50
+	// MaxNodeCPUs and MaxNodeMemory (bytes) bound what a node has.
+	MaxNodeCPUs   = 100_000
+	MaxNodeMemory = int64(1e15)
 )
 
 // Defaults of Options.
@@ -51,8 +51,9 @@ type Options struct {
 	Requests int
 	// WarmUp is how many of the first are not reported.
 	WarmUp int
-	// Min and Max bound the number of instances. Min run from the begin. Max 0: as
-	// many as there is room for.
+	// Min and Max bound the number of instances. Min run from the begin, as far as
+	// there is room; where there is none for one, Run fails. Max 0: as many as there
+	// is room for.
 	Min, Max int
 	// Idle is how long an instance beyond Min stays that is not needed; 0:
 	// DefaultIdle.
@@ -71,10 +72,10 @@ func (o *Options) check() error {
 	switch {
 	case o.Nodes < 1 || o.Nodes > MaxNodes:
 		return fmt.Errorf("simulate: %d nodes: give 1 to %d", o.Nodes, MaxNodes)
-	case o.Node.CPUs < 1 || o.Node.CPUs > maxMachineCPUs:
-		return fmt.Errorf("simulate: %d CPUs in a node: give 1 to %d", o.Node.CPUs, maxMachineCPUs)
-	case o.Node.Memory < 0 || o.Node.Memory > maxMachineMemory:
-		return fmt.Errorf("simulate: %d bytes of memory in a node: give 0 (enough) to %d", o.Node.Memory, int64(maxMachineMemory))
+	case o.Node.CPUs < 1 || o.Node.CPUs > MaxNodeCPUs:
+		return fmt.Errorf("simulate: %d CPUs in a node: give 1 to %d", o.Node.CPUs, MaxNodeCPUs)
+	case o.Node.Memory < 0 || o.Node.Memory > MaxNodeMemory:
+		return fmt.Errorf("simulate: %d bytes of memory in a node: give 0 (enough) to %d", o.Node.Memory, MaxNodeMemory)
 	case o.Arrivals == nil:
 		return errors.New("simulate: nothing says when requests come")
 	case o.Requests < 1 || o.Requests > MaxRequests:
@@ -208,9 +209,10 @@ func (e *engine) begin() error {
 		placed, err := e.nodes.place(e.deployment.Wraps)
 		if err != nil {
 			if n == 0 {
-				return fmt.Errorf("simulate: an instance has no room: %w", err)
+				return fmt.Errorf("an instance has no room: %w", err)
 			}
-			return fmt.Errorf("simulate: %d of %d instances have room: %w", n, e.options.Min, err)
+			e.meter.short, e.meter.room = e.options.Min-n, err
+			break
 		}
 		if e.options.Min == 0 {
 			e.nodes.free(e.deployment.Wraps, placed) // it could run

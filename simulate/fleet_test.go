@@ -165,6 +165,17 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// TestFewerThanAsked: of the least instances as many run as there is room for.
+func TestFewerThanAsked(t *testing.T) {
+	at := times{0, 0, 0}
+	r := simulated(t, station(3, true, []Request{requestOf(time.Second, true)}), Options{
+		Nodes: 2, Node: Node{CPUs: 4}, Arrivals: &at, Requests: 3, Min: 5, Max: 5,
+	})
+	if r.Instances.Peak != 2 || r.NoRoom != 3 || r.Answered != 3 || r.Room == nil {
+		t.Errorf("%v instances, %d without room (%v), %d answered", r.Instances.Peak, r.NoRoom, r.Room, r.Answered)
+	}
+}
+
 // TestQueueLimit: 64 are let through at least, then the queue; the rest is 429.
 func TestQueueLimit(t *testing.T) {
 	at := make(times, 100)
@@ -218,7 +229,6 @@ func TestWrongOptions(t *testing.T) {
 		"3 to 2 instances":             func(o *Options, _ *Deployment) { o.Min, o.Max = 3, 2 },
 		"an idle time of -1ns":         func(o *Options, _ *Deployment) { o.Idle = -1 },
 		"larger nodes":                 func(_ *Options, d *Deployment) { d.Wraps[0].CPUs = 2 },
-		"1 of 2 instances have room":   func(o *Options, _ *Deployment) { o.Min = 2 },
 		"no request to draw from":      func(_ *Options, d *Deployment) { d.Requests = nil },
 		"at most 0 requests":           func(_ *Options, d *Deployment) { d.Limit = 0 },
 		"only 1 requests came":         func(o *Options, _ *Deployment) { o.Arrivals, o.WarmUp = &times{0}, 5 },

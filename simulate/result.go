@@ -20,8 +20,8 @@ type Result struct {
 	Waited time.Duration
 
 	Instances Level
-	// Starts of instances, and those that found no room; Room says why, nil: all
-	// found room.
+	// Starts of instances, and those that found no room, of Options.Min too; Room
+	// says why, nil: all found room.
 	Starts, NoRoom int
 	Room           error
 	// CPUs and Memory (bytes) that the instances have, those that start included.
@@ -99,6 +99,7 @@ type meter struct {
 	crowdSum float64
 
 	starts, missing int
+	short           int // of Options.Min
 	room            error
 	waited, used    float64
 
@@ -142,7 +143,7 @@ func (m *meter) close(e *engine) {
 	after := m.marks(e)
 	r := &m.result
 	r.Duration = time.Duration(e.now - m.from)
-	r.Starts, r.NoRoom, r.Room = after.starts-m.before.starts, after.missing-m.before.missing, m.room
+	r.Starts, r.NoRoom, r.Room = after.starts-m.before.starts, after.missing-m.before.missing+m.short, m.room
 	d := e.deployment
 	r.Instances.Peak = float64(m.peakInstances)
 	if r.Duration > 0 {

@@ -25,7 +25,7 @@ an idle machine is asked for.`,
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // Args never lets it come here
 	}
-	cmd.AddCommand(newBenchAccuracy(a), newBenchCold(a), newBenchPath(a), newBenchRuntime(a), newBenchSearch(a), newBenchSystems(a), newBenchTransfer(a))
+	cmd.AddCommand(newBenchAccuracy(a), newBenchCold(a), newBenchPath(a), newBenchRuntime(a), newBenchSearch(a), newBenchSimulate(a), newBenchSystems(a), newBenchTransfer(a))
 	return cmd
 }
 
