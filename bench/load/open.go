@@ -1,10 +1,8 @@
 package load
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -14,12 +12,6 @@ import (
 // does not keep up, and the machine would hold nothing but connections.
 const maxOpen = 2000
 
-// connection is kept between requests.
-type connection struct {
-	net.Conn
-	r *bufio.Reader
-}
-
 // Open sends a request at each of the times, which count from now, ascending,
 // whether others are answered or not. A latency counts from the time at which the
 // request was due, so a sender that is late tells no lower one. An answer that is
@@ -27,11 +19,9 @@ type connection struct {
 func Open(ctx context.Context, t Target, times []time.Duration) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", t.Path, len(t.Body))
-	request = append(request, t.Body...)
 	var (
 		mu        sync.Mutex
-		idle      []connection
+		idle      []*Conn
 		latencies []time.Duration
 		failure   error
 	)
@@ -45,23 +35,19 @@ func Open(ctx context.Context, t Target, times []time.Duration) (Result, error) 
 	}
 	one := func(due time.Time) error {
 		mu.Lock()
-		var c connection
+		var c *Conn
 		if last := len(idle) - 1; last >= 0 {
 			c = idle[last]
 			idle = idle[:last]
 		}
 		mu.Unlock()
-		if c.Conn == nil {
-			var d net.Dialer
-			made, err := d.DialContext(ctx, t.Network, t.Address)
-			if err != nil {
+		if c == nil {
+			var err error
+			if c, err = Dial(ctx, t); err != nil {
 				return err
 			}
-			c = connection{made, bufio.NewReaderSize(made, 16<<10)}
 		}
-		stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-		defer stop()
-		if err := exchange(c, c.r, request); err != nil {
+		if _, err := c.Post(ctx, false); err != nil {
 			_ = c.Close()
 			return err
 		}
