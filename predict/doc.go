@@ -27,7 +27,8 @@
 //   - a Calibration: what the machine adds. "chiron calibrate" measures one; Paper
 //     has the paper's. Each constant's own comment says what it is, fit.go of
 //     package calibrate how it is measured and by which equation;
-//   - Options.CPUs: how many the machine has, if wraps share them.
+//   - Options.CPUs: how many the machine has, if wraps share them; Spare: whether
+//     it has more, for servers that functions wait for (Period.Served).
 //
 // What is asked about is a plan.Plan: wraps with CPUs, in them processes with a
 // mode, a CPU or none, a switch interval or the calibration's, and their tasks.

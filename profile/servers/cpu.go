@@ -19,38 +19,36 @@ func CPU(pids []int) time.Duration {
 	if len(pids) == 0 {
 		return 0
 	}
-	parents := make(map[int]int)
+	all := make(map[int]stat)
 	for _, pid := range processes() {
 		if s, err := readStat(pid); err == nil {
-			parents[pid] = s.parent
+			all[pid] = s
 		}
 	}
 	var sum time.Duration
-	for pid := range parents {
-		if !descends(pid, pids, parents) {
+	for pid, s := range all {
+		if !descends(pid, pids, all) {
 			continue
 		}
+		sum += s.children
 		if own, err := cputime.Of(pid); err == nil {
 			sum += own
-		}
-		if s, err := readStat(pid); err == nil {
-			sum += s.children
 		}
 	}
 	return sum
 }
 
 // descends says whether a process is one of some, or a descendant's.
-func descends(pid int, of []int, parents map[int]int) bool {
-	for range parents { // no longer than there are: numbers may be used anew meanwhile
+func descends(pid int, of []int, all map[int]stat) bool {
+	for range all { // no longer than there are: numbers may be used anew meanwhile
 		if slices.Contains(of, pid) {
 			return true
 		}
-		parent, ok := parents[pid]
+		s, ok := all[pid]
 		if !ok {
 			return false
 		}
-		pid = parent
+		pid = s.parent
 	}
 	return false
 }

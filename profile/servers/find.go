@@ -18,12 +18,13 @@ import (
 func Find(pid int, sockets []string) []int {
 	inodes := make(map[string]bool)
 	var addresses []netip.AddrPort
+	local := unixSockets()
 	for _, s := range sockets {
 		what, address, ok := strings.Cut(strings.TrimPrefix(s, "connect "), " ")
 		switch {
 		case !ok || !strings.HasPrefix(s, "connect "):
 		case what == "unix":
-			for _, u := range unixSockets() {
+			for _, u := range local {
 				if u.listens && u.path == address {
 					inodes[u.inode] = true
 				}
