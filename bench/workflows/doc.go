@@ -7,9 +7,10 @@
 //	slapp-v              its variant: 10 functions, 5 stages, at most 5 at once
 //	finra-5 … finra-200  validations of trades in parallel, then a margin balance
 //
-// The projects of sn and mr are whole in their folders. The others share the
-// functions of examples/slapp and examples/finra-5, and are put together when they
-// are written; FINRA's size is a number there.
+// sn and mr have projects of their own here, and share how they talk to stores.
+// The others share the functions of examples/slapp and examples/finra-5. What is
+// shared is put beside a project's own files when it is written; FINRA's size is a
+// number there.
 //
 // A Checker says whether an answer is right: it derives from the sample input and
 // from the stores' data what every function should have answered.

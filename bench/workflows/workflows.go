@@ -67,8 +67,13 @@ func writeOwn(name, dir string) error {
 	if err := os.CopyFS(dir, own); err != nil {
 		return err
 	}
-	if name != slapp && name != slappV {
-		return nil
+	functions := filepath.Join(dir, "functions")
+	if name == sn || name == mr {
+		clients, err := project("stores") // how both talk to their stores
+		if err != nil {
+			return err
+		}
+		return copyAll(clients, functions, nil)
 	}
 	// The functions that compute are the example's; the one that uses the network
 	// is SLApp's own here.
@@ -80,7 +85,7 @@ func writeOwn(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	return copyAll(computing, filepath.Join(dir, "functions"), map[string][]byte{"networkio.py": network})
+	return copyAll(computing, functions, map[string][]byte{"networkio.py": network})
 }
 
 // copyAll copies files into a folder, which may be there, but for those that are

@@ -3,6 +3,7 @@ package workflows
 import (
 	"bytes"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,9 +94,16 @@ func TestDefaultPorts(t *testing.T) {
 
 // Each project is whole: what two of them share is the same.
 func TestSharedFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{sn, mr} {
+		if _, err := Write(name, filepath.Join(dir, name), services.DefaultPorts()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := os.DirFS(dir)
 	for _, name := range []string{"stores.py", "requirements.txt"} {
-		a, errA := fs.ReadFile(projects, "projects/sn/functions/"+name)
-		b, errB := fs.ReadFile(projects, "projects/mr/functions/"+name)
+		a, errA := fs.ReadFile(written, "sn/functions/"+name)
+		b, errB := fs.ReadFile(written, "mr/functions/"+name)
 		if errA != nil || errB != nil || !bytes.Equal(a, b) {
 			t.Errorf("%s of sn and of mr differ (%v, %v)", name, errA, errB)
 		}
