@@ -52,21 +52,6 @@ type Call struct {
 	Stop context.Context
 }
 
-// Next is a function of a Call's Row.
-type Next struct {
-	Function string
-	// Timeout is the most time that its call may take.
-	Timeout time.Duration
-}
-
-// Step is a function of a row that has ended, and whose result the next has.
-type Step struct {
-	// Start, Run and CPU as in Reply.
-	Start, Run, CPU time.Duration
-	// Ended is when it did.
-	Ended time.Time
-}
-
 // Meta is what a handler of KindEvent sees of the HTTP request.
 type Meta struct {
 	Method  string              `json:"method,omitempty"`
@@ -152,23 +137,6 @@ func (w *Worker) Call(ctx context.Context, c Call) (Reply, error) {
 	return w.call(ctx, c, function)
 }
 
-// row is what stands in the place of a call's meta.
-func (w *Worker) row(c Call) ([]byte, error) {
-	row := make([]next, len(c.Row))
-	for i, n := range c.Row {
-		function, ok := w.zygote.index[n.Function]
-		if !ok {
-			return nil, fmt.Errorf("function %q is not in this host", n.Function)
-		}
-		row[i] = next{function, n.Timeout}
-	}
-	var bound int64
-	if !c.Bound.IsZero() {
-		bound = w.zygote.clock.nanos(c.Bound)
-	}
-	return appendRow(nil, bound, row), nil
-}
-
 // call is Call of a function by its number in frames.
 func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) {
 	begin := time.Now()
@@ -250,14 +218,6 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 	return reply, nil
 }
 
-// at is the function of the row's place i.
-func (c *Call) at(i int) string {
-	if i == 0 {
-		return c.Function
-	}
-	return c.Row[i-1].Function
-}
-
 // acquireBy is acquire with Call's deadline.
 func (w *Worker) acquireBy(ctx context.Context, deadline time.Time) (*lane, error) {
 	w.mu.Lock()
@@ -304,7 +264,7 @@ func (l *lane) do(ctx context.Context, c Call, function int, meta []byte) (reply
 		_ = l.file.SetDeadline(c.Deadline)
 	}
 	if err := l.send(c, function, meta, deadline); err != nil {
-		return replyHead{}, nil, nil, err
+		return l.unsendable(c, err)
 	}
 	if c.Stop != nil && len(c.Row) > 0 {
 		// Not before: it must not get between the parts of the call.
@@ -322,50 +282,17 @@ func (l *lane) do(ctx context.Context, c Call, function int, meta []byte) (reply
 	return head, body, headers, nil
 }
 
-// tellStop tells the worker that no other function of the row is to begin. It does
-// not wait: where the socket is full the row goes on.
-func (l *lane) tellStop(call uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.call != call || l.stopped {
-		return
+// unsendable says why a call could not be written. Where it is that the other end
+// had refused the lane, and closed it before the call came, the refusal lies here
+// unread: then there is no error.
+func (l *lane) unsendable(c Call, err error) (replyHead, []byte, []byte, error) {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		head, _, _, unread := l.receive(c)
+		if unread == nil && head.outcome == outcomeRefused {
+			return head, nil, nil, nil
+		}
 	}
-	l.stopped = true
-	_ = l.memory.raw.Write(func(fd uintptr) bool {
-		_, _ = syscall.Write(int(fd), stopFrame()) // it closed: the reader sees that
-		return true
-	})
-}
-
-// step takes note of a function of the row that has ended: the next has its own
-// time from now on.
-func (l *lane) step(c Call, head replyHead) error {
-	now := time.Now()
-	s := Step{
-		Start: time.Duration(head.start - l.worker.zygote.clock.nanos(l.begin)),
-		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu),
-	}
-	// By the worker's clock: this side may hear of it when the next has ended, too.
-	if s.Ended = l.begin.Add(s.Start + s.Run); s.Ended.After(now) {
-		s.Ended = now
-	}
-	l.steps = append(l.steps, s)
-	if len(l.steps) > len(c.Row) {
-		return &frameError{fmt.Errorf("%d functions of a row of %d", len(l.steps), len(c.Row))}
-	}
-	if c.Deadline.IsZero() || l.draining {
-		return nil
-	}
-	deadline := now.Add(c.Row[len(l.steps)-1].Timeout)
-	if !c.Bound.IsZero() && c.Bound.Before(deadline) {
-		deadline = c.Bound
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.cancelled && !l.worker.isDead() {
-		_ = l.file.SetDeadline(deadline)
-	}
-	return nil
+	return replyHead{}, nil, nil, err
 }
 
 // settle ends what a call's context may do to the lane.
