@@ -71,7 +71,7 @@ $(GATEWAY): tools/services/go.mod tools/services/go.sum
 	cd tools/services && $(GO) build -trimpath -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 
 # -p 2: packages that start processes and measure must not starve each other.
-test-go: prerequisites
+test-go: prerequisites $(GATEWAY)
 	@scripts/prerequisites test
 	@scripts/prerequisites services || echo "bench/services, bench/workflows: their stores are not tested"
 	$(GO) test -race -p 2 -timeout 14m ./...
