@@ -26,9 +26,9 @@ TOOL   := $(GO) tool -modfile=tools/go.mod
 
 all: build
 
-# Without cgo, the binary runs in any image as the agent of a wrap.
+# chiron finds chiron-agent beside itself. Without cgo, the agent runs in any image.
 build: prerequisites
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/chiron
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(dir $(BIN)) ./cmd/chiron ./cmd/chiron-agent
 
 # The object of the eBPF tracer, which is committed; needs clang-14, llvm-14 and
 # libbpf-dev (Debian's names). A test says when it is due.

@@ -4,8 +4,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,7 +45,8 @@ var allowed = map[string][]string{
 	"internal":         {},
 	"pipeline":         {"*"},
 	"bench":            {"*"},
-	"cmd":              {"*", "cmd"},
+	"cmd/chiron":       {"*"},
+	"cmd/chiron-agent": {"wrap", "host"},
 	"test":             {"*"},
 }
 
@@ -97,6 +100,21 @@ func TestImports(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Fatal("no file was read: the test looks in the wrong place")
+	}
+}
+
+// TestAgentLinks: there is an agent in every wrap, which starts fast and stays
+// small because it links little. What is added here is paid for in each.
+func TestAgentLinks(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/chiron-agent").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := strings.Fields(string(out))
+	slices.Sort(modules)
+	want := []string{strings.TrimSuffix(module, "/"), "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/sys"}
+	if got := slices.Compact(modules); !slices.Equal(got, want) {
+		t.Errorf("chiron-agent links packages of %v, want %v", got, want)
 	}
 }
 

@@ -20,10 +20,10 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Options of a measurement. Binary is needed.
+// Options of a measurement. Agent is needed.
 type Options struct {
-	// Binary is the chiron program whose "chiron wrap" runs the wraps.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps.
+	Agent string
 	// Runtime is the Python to measure with, as a function declares it ("3.12",
 	// "/usr/bin/python3"); empty: the machine's default.
 	Runtime string
@@ -134,11 +134,11 @@ type measurer struct {
 }
 
 func newMeasurer(ctx context.Context, o Options) (m *measurer, err error) {
-	if o.Binary == "" {
-		return nil, errors.New("the path of the chiron program is missing")
+	if o.Agent == "" {
+		return nil, errors.New("the path of chiron-agent is missing")
 	}
-	if o.Binary, err = exec.LookPath(o.Binary); err != nil {
-		return nil, fmt.Errorf("the chiron program to start wraps with: %w", err)
+	if o.Agent, err = exec.LookPath(o.Agent); err != nil {
+		return nil, fmt.Errorf("the chiron-agent to start wraps with: %w", err)
 	}
 	m = &measurer{Options: o, cpus: runtime.NumCPU(), shapes: append(constantShapes(), togetherShape(), besideShape())}
 	cpus, err := affinity.CPUs()

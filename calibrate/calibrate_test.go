@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 
 	"github.com/chiron-faas/chiron/predict"
 )
 
-// binary builds the program that the wraps are run with.
-func binary(t *testing.T) string {
+// agentFile builds the program that runs the wraps.
+func agentFile(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts real wraps")
@@ -26,11 +27,7 @@ func binary(t *testing.T) string {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("there is no python3")
 	}
-	path := filepath.Join(t.TempDir(), "chiron")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/chiron").CombinedOutput(); err != nil {
-		t.Fatalf("build chiron: %v\n%s", err, out)
-	}
-	return path
+	return programtest.BuildAgent(t)
 }
 
 // leftovers lists processes whose command line names dir.
@@ -70,11 +67,11 @@ func checkClean(t *testing.T, dir string) {
 }
 
 func TestMeasure(t *testing.T) {
-	bin := binary(t)
+	bin := agentFile(t)
 	dir := t.TempDir()
 	steps := make(map[string]int)
 	r, err := Run(t.Context(), Options{
-		Binary: bin, Dir: dir, Runs: 8, Force: true,
+		Agent: bin, Dir: dir, Runs: 8, Force: true,
 		Progress: func(s Step) { steps[s.What]++ },
 	})
 	if err != nil {
@@ -140,13 +137,13 @@ func small(t *testing.T, o Options) *measurer {
 }
 
 func TestCancelLeavesNothing(t *testing.T) {
-	bin := binary(t)
+	bin := agentFile(t)
 	for _, at := range []string{"start wraps", "measure"} {
 		t.Run(at, func(t *testing.T) {
 			dir := t.TempDir()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			m := small(t, Options{Binary: bin, Dir: dir, Runs: 1000, Progress: func(s Step) {
+			m := small(t, Options{Agent: bin, Dir: dir, Runs: 1000, Progress: func(s Step) {
 				if s.What == at && s.Done == 2 {
 					cancel()
 				}
@@ -164,7 +161,7 @@ func TestCancelLeavesNothing(t *testing.T) {
 
 func TestRounds(t *testing.T) {
 	dir := t.TempDir()
-	m := small(t, Options{Binary: binary(t), Dir: dir})
+	m := small(t, Options{Agent: agentFile(t), Dir: dir})
 	defer m.close()
 	if err := m.launchAll(t.Context(), m.shapes); err != nil {
 		t.Fatal(err)
@@ -204,12 +201,12 @@ func TestBadOptions(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"no binary":        {Options{}, "path of the chiron program is missing"},
-		"missing binary":   {Options{Binary: "/no/such/chiron"}, "/no/such/chiron"},
-		"few runs":         {Options{Binary: falseProgram, Runs: 2}, "too few"},
-		"not our binary":   {Options{Binary: falseProgram}, "ended while it started"},
-		"unknown runtime":  {Options{Binary: falseProgram, Runtime: "3.99"}, "3.99"},
-		"folder not there": {Options{Binary: falseProgram, Dir: "/no/such/folder"}, "/no/such/folder"},
+		"no agent":         {Options{}, "path of chiron-agent is missing"},
+		"missing agent":    {Options{Agent: "/no/such/agent"}, "/no/such/agent"},
+		"few runs":         {Options{Agent: falseProgram, Runs: 2}, "too few"},
+		"not our agent":    {Options{Agent: falseProgram}, "ended while it started"},
+		"unknown runtime":  {Options{Agent: falseProgram, Runtime: "3.99"}, "3.99"},
+		"folder not there": {Options{Agent: falseProgram, Dir: "/no/such/folder"}, "/no/such/folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.options.Dir == "" {

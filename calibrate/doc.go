@@ -8,7 +8,7 @@
 // Tiny workflows of functions that sleep for a millisecond are placed by hand:
 // in a row in one process, side by side as threads, as pool and as forked
 // processes, in wraps. Each placement (a shape, shapes.go) is bundled and run
-// by real wraps ("chiron wrap"), all at the same time; then every round sends
+// by real wraps, all at the same time; then every round sends
 // each of them a few requests, one after the other. A shape's latency is the
 // mean of the middle half of its rounds', and the constants solve the model's
 // equations for those latencies (fit.go): slopes over the number of tasks,

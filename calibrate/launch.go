@@ -29,7 +29,7 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// agent is one running "chiron wrap". Its leash is a pipe that ends with this
+// agent is one running chiron-agent. Its leash is a pipe that ends with this
 // process, so that nothing outlives it, however it ends.
 type agent struct {
 	name   string
@@ -43,7 +43,7 @@ type agent struct {
 
 // startAgent starts the agent of a bundle.
 func startAgent(binary string, b bundle.Bundle, socket, bytecode string, cpus, peers []string) (*agent, error) {
-	args := []string{"wrap", b.Dir, "--listen", "unix://" + socket, "--leash", "--bytecode-cache", bytecode}
+	args := []string{b.Dir, "--listen", "unix://" + socket, "--leash", "--bytecode-cache", bytecode}
 	if cpus != nil {
 		args = append(args, "--cpus", strings.Join(cpus, ","))
 	}
@@ -179,7 +179,7 @@ func (m *measurer) launch(ctx context.Context, s *shape, index int) (_ *running,
 		if i > 0 {
 			of = nil // only wrap 1 calls others
 		}
-		a, err := startAgent(m.Binary, b, sockets[i], filepath.Join(m.dir, "bytecode"), cpus, of)
+		a, err := startAgent(m.Agent, b, sockets[i], filepath.Join(m.dir, "bytecode"), cpus, of)
 		if err != nil {
 			return nil, err
 		}

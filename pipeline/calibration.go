@@ -23,8 +23,8 @@ import (
 
 // CalibrateOptions of Calibrate.
 type CalibrateOptions struct {
-	// Binary is the chiron that runs the wraps that are measured.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps that are measured.
+	Agent string
 	// Lang and Runtime as workflow.Function has them: the constants are an
 	// interpreter's as much as a machine's.
 	Lang, Runtime string
@@ -76,7 +76,7 @@ func Calibrate(ctx context.Context, o CalibrateOptions) (*Calibrated, error) {
 		o.Progress.tell(Note{Step: "calibrate", Text: "measuring this machine's constants: " + why})
 	}
 	how := calibrate.Options{
-		Binary: o.Binary, Runtime: o.Runtime, Runs: o.Runs, Force: o.Force, SkipChecks: o.Rough, Log: o.Log,
+		Agent: o.Agent, Runtime: o.Runtime, Runs: o.Runs, Force: o.Force, SkipChecks: o.Rough, Log: o.Log,
 		Progress: func(s calibrate.Step) {
 			o.Progress.tell(Note{Step: "calibrate", Text: s.What, Done: s.Done, Total: s.Of, Passing: true})
 		},

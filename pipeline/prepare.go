@@ -21,7 +21,7 @@ type PrepareOptions struct {
 	// Profile and Calibrate, without what Prepare sets itself.
 	Runs        int
 	Tracer      string
-	Binary      string
+	Agent       string
 	Calibration string
 	// SLO, Model and Explain as PlanOptions has them.
 	SLO     workflow.SLO
@@ -69,7 +69,7 @@ func Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	}
 	lang, runtime := MainRuntime(o.Project)
 	p.Calibrated, err = Calibrate(ctx, CalibrateOptions{
-		Binary: o.Binary, Lang: lang, Runtime: runtime, File: o.Calibration, Reuse: true, Rough: true, Progress: o.Progress,
+		Agent: o.Agent, Lang: lang, Runtime: runtime, File: o.Calibration, Reuse: true, Rough: true, Progress: o.Progress,
 	})
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func Simulate(ctx context.Context, o SimulateOptions) (*Simulated, error) {
 	}
 	lang, version := MainRuntime(project)
 	calibrated, err := Calibrate(ctx, CalibrateOptions{
-		Binary: o.Prepare.Binary, Lang: lang, Runtime: version, File: o.Prepare.Calibration, Reuse: true, Rough: true, Progress: o.Prepare.Progress,
+		Agent: o.Prepare.Agent, Lang: lang, Runtime: version, File: o.Prepare.Calibration, Reuse: true, Rough: true, Progress: o.Prepare.Progress,
 	})
 	if err != nil {
 		return nil, err

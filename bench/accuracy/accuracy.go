@@ -20,7 +20,7 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Options of Run. Binary is needed, and something to measure: Projects, Shapes
+// Options of Run. Agent is needed, and something to measure: Projects, Shapes
 // or SwitchInterval.
 type Options struct {
 	// Projects are measured under the deployment models and the searched plans,
@@ -30,8 +30,8 @@ type Options struct {
 	Shapes []string
 	// SwitchInterval measures what a shorter switch interval gains.
 	SwitchInterval bool
-	// Binary is the chiron program whose "chiron wrap" runs the wraps.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps.
+	Agent string
 	// Dir keeps what is measured; where it holds a run, that run goes on. Empty:
 	// nothing is kept.
 	Dir string
@@ -93,8 +93,8 @@ func (o *Options) check() error {
 	switch {
 	case len(o.Projects) == 0 && len(o.Shapes) == 0 && !o.SwitchInterval:
 		return errors.New("accuracy: no project to measure")
-	case o.Binary == "":
-		return errors.New("accuracy: the path of the chiron program is missing")
+	case o.Agent == "":
+		return errors.New("accuracy: the path of chiron-agent is missing")
 	case o.Sample < 0:
 		return fmt.Errorf("accuracy: a sample of %d placements: give 0 or more", o.Sample)
 	}
@@ -344,7 +344,7 @@ func (s *session) calibrate(ctx context.Context, older time.Duration) error {
 	}
 	s.tell(nil, "calibrate", 0, 0)
 	measured, err := calibrate.Run(ctx, calibrate.Options{
-		Binary: s.Binary, SkipChecks: true, Force: true,
+		Agent: s.Agent, SkipChecks: true, Force: true,
 		Progress: func(step calibrate.Step) { s.tell(nil, "calibrate", step.Done, step.Of) },
 	})
 	if err != nil {

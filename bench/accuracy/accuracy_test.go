@@ -19,6 +19,7 @@ import (
 	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/bench/journal"
 	"github.com/chiron-faas/chiron/internal/affinity"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
 	"github.com/chiron-faas/chiron/profile"
@@ -53,7 +54,7 @@ functions:
 	})
 }
 
-// program builds chiron, whose "chiron wrap" runs the wraps.
+// program builds chiron-agent, which runs the wraps.
 func program(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -62,7 +63,7 @@ func program(t *testing.T) string {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("there is no python3")
 	}
-	return benchtest.Program(t)
+	return programtest.BuildAgent(t)
 }
 
 // constants are like a small machine's.
@@ -86,7 +87,7 @@ func TestRun(t *testing.T) {
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	o := Options{
-		Projects: []*workflow.Project{p}, Binary: bin, Dir: dir, Sample: 3, Seed: 1, Rounds: minRounds, Batch: 8, Calibration: constants(),
+		Projects: []*workflow.Project{p}, Agent: bin, Dir: dir, Sample: 3, Seed: 1, Rounds: minRounds, Batch: 8, Calibration: constants(),
 		Progress: func(s Step) {
 			if s.What == "measure" && s.Placed > 0 {
 				interrupt(enough)
@@ -200,7 +201,7 @@ func TestSwitchInterval(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s := &session{Options: Options{Binary: bin, Rounds: minRounds, Progress: func(Step) {}}, dir: t.TempDir(), interpreters: make(map[[2]string]string)}
+	s := &session{Options: Options{Agent: bin, Rounds: minRounds, Progress: func(Step) {}}, dir: t.TempDir(), interpreters: make(map[[2]string]string)}
 	var err error
 	if s.cpus, err = affinity.CPUs(); err != nil {
 		t.Fatal(err)
@@ -442,13 +443,13 @@ func TestBadOptions(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"no project":    {Options{Binary: "x"}, "no project"},
-		"no binary":     {Options{Projects: []*workflow.Project{p}}, "chiron program"},
-		"few rounds":    {Options{Projects: []*workflow.Project{p}, Binary: "x", Rounds: 1}, "too few"},
-		"no batch":      {Options{Projects: []*workflow.Project{p}, Binary: "x", Batch: -1}, "-1 placements"},
-		"bad sample":    {Options{Projects: []*workflow.Project{p}, Binary: "x", Sample: -1}, "-1 placements"},
-		"no shape":      {Options{Shapes: []string{"cube"}, Binary: "x"}, `"cube"`},
-		"not a program": {Options{Shapes: []string{"finra-5"}, Binary: "/no/such/chiron"}, "/no/such/chiron"},
+		"no project":    {Options{Agent: "x"}, "no project"},
+		"no agent":      {Options{Projects: []*workflow.Project{p}}, "chiron-agent"},
+		"few rounds":    {Options{Projects: []*workflow.Project{p}, Agent: "x", Rounds: 1}, "too few"},
+		"no batch":      {Options{Projects: []*workflow.Project{p}, Agent: "x", Batch: -1}, "-1 placements"},
+		"bad sample":    {Options{Projects: []*workflow.Project{p}, Agent: "x", Sample: -1}, "-1 placements"},
+		"no shape":      {Options{Shapes: []string{"cube"}, Agent: "x"}, `"cube"`},
+		"not a program": {Options{Shapes: []string{"finra-5"}, Agent: "/no/such/agent"}, "/no/such/agent"},
 	} {
 		_, err := Run(t.Context(), test.options)
 		if err == nil || !strings.Contains(err.Error(), test.want) {

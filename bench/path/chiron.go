@@ -18,13 +18,13 @@ const handler = `def handler(event, context):
 `
 
 // start serves a workflow of n trivial functions in one process.
-func start(ctx context.Context, binary, dir, name string, n int) (*serving.Program, error) {
+func start(ctx context.Context, chiron, dir, name string, n int) (*serving.Program, error) {
 	project := filepath.Join(dir, name)
 	if err := writeProject(project, name, n); err != nil {
 		return nil, fmt.Errorf("bench path: %w", err)
 	}
 	p, err := serving.Start(ctx, serving.ProgramOptions{
-		Binary: binary, Project: project, Name: name, State: filepath.Join(dir, "run-"+name), Body: body,
+		Chiron: chiron, Project: project, Name: name, State: filepath.Join(dir, "run-"+name), Body: body,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bench path: %w", err)

@@ -13,10 +13,10 @@ import (
 	"github.com/chiron-faas/chiron/bench/load"
 )
 
-// Options of Run. Binary is needed.
+// Options of Run. Chiron is needed.
 type Options struct {
-	// Binary is the chiron that is measured.
-	Binary string
+	// Chiron is the program that is measured, with its agent beside it.
+	Chiron string
 	// Rounds of each figure and how long each is; 0: 7 and one second.
 	Rounds int
 	Round  time.Duration
@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	report := &Report{}
 	o.Progress("starting one function, the workflow and Flask")
-	one, err := start(ctx, o.Binary, dir, "one", 1)
+	one, err := start(ctx, o.Chiron, dir, "one", 1)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("bench path: %w", err)
 	}
-	ten, err := start(ctx, o.Binary, dir, "ten", 10)
+	ten, err := start(ctx, o.Chiron, dir, "ten", 10)
 	if err != nil {
 		return nil, err
 	}

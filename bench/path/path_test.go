@@ -7,12 +7,13 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/internal/programtest"
 )
 
 // TestRun measures shortly: the figures mean nothing, that there are some does.
 func TestRun(t *testing.T) {
-	r, err := Run(t.Context(), Options{Binary: benchtest.Program(t), Rounds: 1, Round: 100 * time.Millisecond, Steady: 500})
+	chiron, _ := programtest.BuildBoth(t)
+	r, err := Run(t.Context(), Options{Chiron: chiron, Rounds: 1, Round: 100 * time.Millisecond, Steady: 500})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,10 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// ColdOptions of Cold. Binary is needed.
+// ColdOptions of Cold. Agent is needed.
 type ColdOptions struct {
-	// Binary is the chiron whose wraps are started.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps.
+	Agent string
 	// Rounds of each way; 0: 15.
 	Rounds int
 	// Rest is how long a deployment is watched while nobody calls it; 0: 20 s,
@@ -223,7 +223,7 @@ func (c *cold) instance(ctx context.Context) (_ ColdRow, _ *Rest, err error) {
 	if err != nil {
 		return row, nil, err
 	}
-	target, err := local.New(local.Options{Binary: c.o.Binary, Dir: filepath.Join(c.dir, "s")})
+	target, err := local.New(local.Options{Agent: c.o.Agent, Dir: filepath.Join(c.dir, "s")})
 	if err != nil {
 		return row, nil, err
 	}

@@ -9,12 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/internal/programtest"
 )
 
 // TestCold runs one round of everything with real interpreters.
 func TestCold(t *testing.T) {
-	r, err := Cold(t.Context(), ColdOptions{Binary: benchtest.Program(t), Rounds: 1, Rest: 100 * time.Millisecond})
+	r, err := Cold(t.Context(), ColdOptions{Agent: programtest.BuildAgent(t), Rounds: 1, Rest: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/bench/load"
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy/local"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
@@ -49,9 +49,9 @@ func BenchmarkAgent(b *testing.B) {
 // BenchmarkGateway is the same through a gateway inside this process, whose agent
 // is another.
 func BenchmarkGateway(b *testing.B) {
-	binary := benchtest.Program(b)
+	agent := programtest.BuildAgent(b)
 	p, dir := hotProject(b, plan.Pool)
-	target, err := local.New(local.Options{Binary: binary, Dir: filepath.Join(dir, "s")})
+	target, err := local.New(local.Options{Agent: agent, Dir: filepath.Join(dir, "s")})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -226,7 +226,7 @@ func wholePath(ctx context.Context, o Options, dir string) (_ []Table, err error
 				return nil, err
 			}
 			served, err2 := serving.Start(ctx, serving.ProgramOptions{
-				Binary: o.Binary, Project: folder, Name: p.name, State: filepath.Join(dir, "r"+strconv.Itoa(len(cells))),
+				Chiron: o.Chiron, Project: folder, Name: p.name, State: filepath.Join(dir, "r"+strconv.Itoa(len(cells))),
 			})
 			if err2 != nil {
 				return nil, err2

@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
-// Options of Run. Binary is needed.
+// Options of Run. Programs are needed.
 type Options struct {
-	// Binary is the chiron whose "chiron wrap" runs the wraps.
-	Binary string
+	// Programs serve: chiron with its agent beside it, and wraps by themselves.
+	serving.Programs
 	// Only these experiments; empty: all.
 	Only []string
 	// Rounds of each figure; 0: the experiment's own.

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/bench/serving"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -22,7 +23,8 @@ func TestExperiments(t *testing.T) {
 	}
 	// What may be nothing: nobody is refused, an agent's wait takes no CPU.
 	mayBeZero := map[string]bool{"refused %": true, "gateway CPU %": true, "agent CPU %": true}
-	r, err := Run(t.Context(), Options{Binary: benchtest.Program(t), Rounds: 1, connections: []int{1, 40}, processes: []int{1, 3}})
+	chiron, agent := programtest.BuildBoth(t)
+	r, err := Run(t.Context(), Options{Programs: serving.Programs{Chiron: chiron, Agent: agent}, Rounds: 1, connections: []int{1, 40}, processes: []int{1, 3}})
 	if err != nil {
 		t.Fatal(err)
 	}

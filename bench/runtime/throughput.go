@@ -70,7 +70,7 @@ func throughput(ctx context.Context, o Options, dir string) (_ []Table, err erro
 			return nil, err
 		}
 		served, err2 := serving.Start(ctx, serving.ProgramOptions{
-			Binary: o.Binary, Project: folder, Name: s.name, State: filepath.Join(dir, "r-"+s.name), Body: []byte(`{}`),
+			Chiron: o.Chiron, Project: folder, Name: s.name, State: filepath.Join(dir, "r-"+s.name), Body: []byte(`{}`),
 		})
 		if err2 != nil {
 			return nil, err2

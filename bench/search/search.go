@@ -20,11 +20,11 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Options of Run. Projects and Binary are needed.
+// Options of Run. Projects and Agent are needed.
 type Options struct {
 	Projects []*workflow.Project
-	// Binary is the chiron program whose "chiron wrap" runs the wraps.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps.
+	Agent string
 	// Calibration of this machine; nil: the one in the cache, or a new one.
 	Calibration *predict.Calibration
 	// Rounds in which every plan has a request; 0: DefaultRounds.
@@ -52,8 +52,8 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	switch {
 	case len(o.Projects) == 0:
 		return nil, errors.New("search: no project to measure")
-	case o.Binary == "":
-		return nil, errors.New("search: the path of the chiron program is missing")
+	case o.Agent == "":
+		return nil, errors.New("search: the path of chiron-agent is missing")
 	case o.Rounds < 0 || o.Random < 0:
 		return nil, fmt.Errorf("search: %d rounds and %d random plans: give positive numbers", o.Rounds, o.Random)
 	}
@@ -113,7 +113,7 @@ func (e *experiment) run(ctx context.Context) (_ []Workflow, err error) {
 	if e.constants = e.Calibration; e.constants == nil {
 		e.Progress("measuring this machine's constants")
 		lang, runtime := pipeline.MainRuntime(e.project)
-		c, err := pipeline.Calibrate(ctx, pipeline.CalibrateOptions{Binary: e.Binary, Lang: lang, Runtime: runtime, Reuse: true, Rough: true})
+		c, err := pipeline.Calibrate(ctx, pipeline.CalibrateOptions{Agent: e.Agent, Lang: lang, Runtime: runtime, Reuse: true, Rough: true})
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +266,7 @@ func (e *experiment) measure(ctx context.Context, slo workflow.SLO, number int) 
 	for i, c := range all {
 		e.Progress(fmt.Sprintf("%s: starting plan %d of %d", e.project.Name, i+1, len(all)))
 		up, err := serving.Up(ctx, serving.Options{
-			Project: e.project, Plan: c.plan, Binary: e.Binary, Dir: filepath.Join(e.dir, fmt.Sprintf("%d.%d", number, i)),
+			Project: e.project, Plan: c.plan, Agent: e.Agent, Dir: filepath.Join(e.dir, fmt.Sprintf("%d.%d", number, i)),
 			CPUs: e.cpus[:min(c.CPUs, len(e.cpus))], BytecodeCache: filepath.Join(e.dir, "bytecode"), Interpreter: find,
 		})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/bench/benchtest"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/predict"
@@ -85,14 +86,14 @@ func TestRandomPlan(t *testing.T) {
 // TestRun serves a project's plans by turns. What comes out is the machine's: the
 // test asks that all of it is there.
 func TestRun(t *testing.T) {
-	binary := benchtest.Program(t)
+	agent := programtest.BuildAgent(t)
 	constants := predict.Calibration{
 		Request: time.Millisecond, Dispatch: 200 * time.Microsecond, ThreadStart: 100 * time.Microsecond, Startup: 4 * time.Millisecond,
 		Block: 2 * time.Millisecond, IPC: 20 * time.Microsecond, RPC: 500 * time.Microsecond, INV: 100 * time.Microsecond,
 		SwitchInterval: predict.DefaultSwitchInterval,
 	}
 	p := project(t)
-	r, err := Run(t.Context(), Options{Projects: []*workflow.Project{p}, Binary: binary, Calibration: &constants, Rounds: 3, ProfileRuns: 10, Random: 2, Seed: 1})
+	r, err := Run(t.Context(), Options{Projects: []*workflow.Project{p}, Agent: agent, Calibration: &constants, Rounds: 3, ProfileRuns: 10, Random: 2, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/workflow"
@@ -19,7 +19,7 @@ import (
 // BenchmarkMemoryEstimate holds Plan.MemoryEstimate, of a profile measured first,
 // against what the language hosts of served plans hold.
 func BenchmarkMemoryEstimate(b *testing.B) {
-	binary := benchtest.Program(b)
+	agent := programtest.BuildAgent(b)
 	for _, name := range []string{"finra-5", "slapp"} {
 		dir := b.TempDir()
 		if err := os.CopyFS(dir, os.DirFS("../../examples/"+name)); err != nil {
@@ -48,7 +48,7 @@ func BenchmarkMemoryEstimate(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer func() { _ = os.RemoveAll(dir) }()
-				up, err := Up(b.Context(), Options{Project: p, Plan: pl, Binary: binary, Dir: dir, Interpreter: interpreter})
+				up, err := Up(b.Context(), Options{Project: p, Plan: pl, Agent: agent, Dir: dir, Interpreter: interpreter})
 				if err != nil {
 					b.Fatal(err)
 				}

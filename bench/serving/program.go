@@ -26,10 +26,18 @@ const (
 	DefaultPatience = time.Minute
 )
 
+// Programs are the files of this repository's programs.
+type Programs struct {
+	// Chiron is the one whose "chiron up" serves.
+	Chiron string
+	// Agent is chiron-agent, which runs wraps. Chiron finds its own.
+	Agent string
+}
+
 // ProgramOptions of Start. All are needed but Body and Patience.
 type ProgramOptions struct {
-	// Binary is the chiron whose "chiron up" serves.
-	Binary string
+	// Chiron is the program whose "chiron up" serves, with its agent beside it.
+	Chiron string
 	// Project is the folder of the project, whose plan.json says what is served.
 	Project string
 	// Name of the project.
@@ -61,7 +69,7 @@ func Start(ctx context.Context, o ProgramOptions) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{options: o, output: &bytes.Buffer{}}
-	p.command = exec.Command(o.Binary, "up", o.Project, "--listen", "127.0.0.1:0", "--output", "json")
+	p.command = exec.Command(o.Chiron, "up", o.Project, "--listen", "127.0.0.1:0", "--output", "json")
 	p.command.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+o.State) // beside this user's deployments
 	p.command.Stderr = p.output
 	stdout, err := p.command.StdoutPipe()
@@ -114,7 +122,7 @@ func (p *Program) Agent(ctx context.Context) (load.Target, error) {
 
 // Status of the deployment.
 func (p *Program) Status(ctx context.Context) (deploy.Status, error) {
-	target, err := local.New(local.Options{Binary: p.options.Binary, Dir: filepath.Join(p.options.State, "chiron")})
+	target, err := local.New(local.Options{Dir: filepath.Join(p.options.State, "chiron")})
 	if err != nil {
 		return deploy.Status{}, err
 	}

@@ -17,8 +17,8 @@ import (
 type Options struct {
 	Project *workflow.Project
 	Plan    *plan.Plan
-	// Binary is the chiron program whose "chiron wrap" runs the wraps.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps.
+	Agent string
 	// Dir is a folder of the deployment's own. Sockets lie in it: the shorter its
 	// path the better (unix(7): 107 bytes).
 	Dir string
@@ -40,7 +40,7 @@ type Served struct {
 // Up builds and starts a plan.
 func Up(ctx context.Context, o Options) (*Served, error) {
 	target, err := local.New(local.Options{
-		Binary: o.Binary, Dir: filepath.Join(o.Dir, "s"), CPUs: o.CPUs, BytecodeCache: o.BytecodeCache,
+		Agent: o.Agent, Dir: filepath.Join(o.Dir, "s"), CPUs: o.CPUs, BytecodeCache: o.BytecodeCache,
 	})
 	if err != nil {
 		return nil, err

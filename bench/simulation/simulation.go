@@ -21,7 +21,7 @@ import (
 	"github.com/chiron-faas/chiron/simulate"
 )
 
-// Options of Run. Prepare's Project and Binary are needed.
+// Options of Run. Prepare's Project and Agent are needed.
 type Options struct {
 	Prepare pipeline.PrepareOptions
 	// Rates of requests a second, one after the other; nil: DefaultRates.
@@ -142,7 +142,7 @@ func (r *Report) serve(ctx context.Context, o *Options, planned *plan.Plan, time
 	if err != nil {
 		return err
 	}
-	target, err := local.New(local.Options{Binary: o.Prepare.Binary})
+	target, err := local.New(local.Options{Agent: o.Prepare.Agent})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -32,7 +32,7 @@ type archive struct {
 // setup is what must stay as it is while a run goes on.
 type setup struct {
 	Machine profile.Machine `json:"machine"`
-	// Binary is the digest of the chiron that serves.
+	// Binary is the digest of the chiron that serves and its agent.
 	Binary  string        `json:"binary"`
 	Systems []string      `json:"systems"`
 	Rounds  int           `json:"rounds"`
@@ -259,16 +259,18 @@ func encoded(p *profile.Profile) (json.RawMessage, error) {
 	return data.Bytes(), err
 }
 
-// digestFile is the SHA-256 of a file.
-func digestFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
+// digest is the SHA-256 of files, one behind the other.
+func digest(names ...string) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return "", err
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/plan/pgp"
 	"github.com/chiron-faas/chiron/workflow"
@@ -43,14 +44,14 @@ const Slack = 10 * time.Millisecond
 // it.
 const percentile = 99
 
-// Options of Run. Binary and Subjects are needed.
+// Options of Run. Programs and Subjects are needed.
 type Options struct {
 	Subjects []Subject
 	// Systems of Names that are measured; nil: all. Faastlane and Chiron are in any
 	// case, since everything is held against them.
 	Systems []string
-	// Binary is the chiron that serves.
-	Binary string
+	// Programs serve and calibrate: chiron with its agent beside it.
+	serving.Programs
 	// Dir keeps what is measured; where it holds a run, that run goes on. Empty:
 	// nothing is kept.
 	Dir string
@@ -105,8 +106,8 @@ func (o *Options) check() error {
 	if len(o.Subjects) == 0 {
 		return fmt.Errorf("%w: no workflow to measure", ErrUse)
 	}
-	if o.Binary == "" {
-		return fmt.Errorf("%w: the path of the chiron program is missing", ErrUse)
+	if o.Chiron == "" || o.Agent == "" {
+		return fmt.Errorf("%w: the path of chiron or of chiron-agent is missing", ErrUse)
 	}
 	if o.Rounds == 0 {
 		o.Rounds = DefaultRounds

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/chiron-faas/chiron/bench/services"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 // TestPaper: the paper's workflows are written, and nothing is measured where a
@@ -30,7 +31,7 @@ func TestPaper(t *testing.T) {
 	if err := subjects[0].Check([]byte(`{}`)); err == nil {
 		t.Error("an empty answer is taken for right")
 	}
-	_, err = Run(t.Context(), Options{Subjects: subjects, Binary: os.Args[0]})
+	_, err = Run(t.Context(), Options{Subjects: subjects, Programs: serving.Programs{Chiron: os.Args[0], Agent: os.Args[0]}})
 	if err == nil || !strings.Contains(err.Error(), `workflow "sn"`) || !strings.Contains(err.Error(), "make services") && !strings.Contains(err.Error(), "apt-get") {
 		t.Errorf("with stores that are down: %v", err)
 	}

@@ -23,7 +23,7 @@ func (s *session) calibrate(ctx context.Context) error {
 	}
 	lang, runtime := pipeline.MainRuntime(s.subjects[0].project)
 	got, err := pipeline.Calibrate(ctx, pipeline.CalibrateOptions{
-		Binary: s.Binary, Lang: lang, Runtime: runtime, File: s.Calibration, Reuse: true, Rough: true,
+		Agent: s.Agent, Lang: lang, Runtime: runtime, File: s.Calibration, Reuse: true, Rough: true,
 		Progress: func(n pipeline.Note) { s.tell(nil, "", "calibrate: "+n.Text, n.Done, n.Total) },
 	})
 	if err != nil {

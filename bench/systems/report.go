@@ -18,7 +18,7 @@ import (
 // Report is what a run measured, and what follows from it.
 type Report struct {
 	Machine profile.Machine `json:"machine"`
-	// Binary is the digest of the chiron that served.
+	// Binary is the digest of the chiron that served and its agent.
 	Binary  string        `json:"binary"`
 	Begin   time.Time     `json:"begin"`
 	End     time.Time     `json:"end"`

@@ -52,7 +52,7 @@ func (s *session) up(ctx context.Context, w *subject, pl *plan.Plan) (_ *served,
 		return nil, err
 	}
 	u.program, err = serving.Start(ctx, serving.ProgramOptions{
-		Binary: s.Binary, Project: project, Name: w.project.Name, State: filepath.Join(u.dir, "s"), Body: w.project.Input,
+		Chiron: s.Chiron, Project: project, Name: w.project.Name, State: filepath.Join(u.dir, "s"), Body: w.project.Input,
 		Patience: serving.DefaultPatience + time.Duration(len(pl.Wraps))*startPatience,
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	s.cpus = len(cpus)
 	now := setup{Machine: profile.ThisMachine(), Systems: o.Systems, Rounds: o.Rounds, Load: o.Load}
-	if now.Binary, err = digestFile(o.Binary); err != nil {
+	if now.Binary, err = digest(o.Chiron, o.Agent); err != nil {
 		return nil, fmt.Errorf("systems: %w", err)
 	}
 	if s.archive, err = openArchive(o.Dir, now); err != nil {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/bench/journal"
+	"github.com/chiron-faas/chiron/bench/serving"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan/model"
 	"github.com/chiron-faas/chiron/plan/pgp"
 	"github.com/chiron-faas/chiron/predict"
@@ -65,8 +67,9 @@ func constants(t *testing.T) string {
 // that all systems answer alike, does.
 func TestRun(t *testing.T) {
 	project := benchtest.Project(t, files())
+	chiron, agent := programtest.BuildBoth(t)
 	o := Options{
-		Subjects: []Subject{{Project: project}}, Systems: []string{string(model.OneToOne)}, Binary: benchtest.Program(t),
+		Subjects: []Subject{{Project: project}}, Systems: []string{string(model.OneToOne)}, Programs: serving.Programs{Chiron: chiron, Agent: agent},
 		Dir: filepath.Join(t.TempDir(), "run"), Rounds: 4, Load: 120 * time.Millisecond, Runs: 10, Calibration: constants(t),
 	}
 	r, err := Run(t.Context(), o)
@@ -175,12 +178,12 @@ func testChanged(t *testing.T, o Options) {
 		{"rounds", func(o *Options) { o.Rounds = 9 }, "4 rounds"},
 		{"systems", func(o *Options) { o.Systems = []string{"sand"} }, "one-to-one,faastlane,chiron"},
 		{"program", func(o *Options) {
-			data, err := os.ReadFile(o.Binary)
+			data, err := os.ReadFile(o.Agent)
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.Binary = filepath.Join(t.TempDir(), "chiron")
-			if err := os.WriteFile(o.Binary, append(data, 0), 0o700); err != nil {
+			o.Agent = filepath.Join(t.TempDir(), "chiron-agent")
+			if err := os.WriteFile(o.Agent, append(data, 0), 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, "another chiron"},
@@ -203,6 +206,7 @@ func testChanged(t *testing.T, o Options) {
 // TestRunRefuses: what is wrong is said before anything is measured.
 func TestRunRefuses(t *testing.T) {
 	project := benchtest.Project(t, files())
+	self := serving.Programs{Chiron: os.Args[0], Agent: os.Args[0]} // nothing is started
 	nowhere := errors.New("redis does not answer at 127.0.0.1:1: start it")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -216,13 +220,13 @@ func TestRunRefuses(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"a port that is taken", Options{Subjects: []Subject{{Project: benchtest.Project(t, stored)}}, Binary: os.Args[0]}, "object store that the project asks for"},
-		{"no workflow", Options{Binary: "x"}, "no workflow"},
-		{"no binary", Options{Subjects: []Subject{{Project: project}}}, "chiron program"},
-		{"no such system", Options{Subjects: []Subject{{Project: project}}, Binary: os.Args[0], Systems: []string{"best"}}, `no system "best"`},
-		{"one round", Options{Subjects: []Subject{{Project: project}}, Binary: os.Args[0], Rounds: 1}, "2 rounds"},
-		{"twice", Options{Subjects: []Subject{{Project: project}, {Project: project}}, Binary: os.Args[0]}, "two workflows"},
-		{"a store that is down", Options{Subjects: []Subject{{Project: project, Ready: func(context.Context) error { return nowhere }}}, Binary: os.Args[0]}, nowhere.Error()},
+		{"a port that is taken", Options{Subjects: []Subject{{Project: benchtest.Project(t, stored)}}, Programs: self}, "object store that the project asks for"},
+		{"no workflow", Options{Programs: self}, "no workflow"},
+		{"no program", Options{Subjects: []Subject{{Project: project}}}, "chiron-agent"},
+		{"no such system", Options{Subjects: []Subject{{Project: project}}, Programs: self, Systems: []string{"best"}}, `no system "best"`},
+		{"one round", Options{Subjects: []Subject{{Project: project}}, Programs: self, Rounds: 1}, "2 rounds"},
+		{"twice", Options{Subjects: []Subject{{Project: project}, {Project: project}}, Programs: self}, "two workflows"},
+		{"a store that is down", Options{Subjects: []Subject{{Project: project, Ready: func(context.Context) error { return nowhere }}}, Programs: self}, nowhere.Error()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := Run(t.Context(), c.o); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/bench/services"
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan/model"
 )
 
@@ -63,7 +63,7 @@ func start(t *testing.T) *services.Services {
 
 // up serves a workflow under a deployment model. Its functions look for the
 // services at the ports.
-func up(t *testing.T, binary, name string, m model.Model, ports services.Ports) (post func(input []byte) ([]byte, error), input []byte) {
+func up(t *testing.T, agent, name string, m model.Model, ports services.Ports) (post func(input []byte) ([]byte, error), input []byte) {
 	t.Helper()
 	if ports.S3 == 0 && (name == slapp || name == slappV) {
 		t.Skip("the object server is not built: make services")
@@ -82,7 +82,7 @@ func up(t *testing.T, binary, name string, m model.Model, ports services.Ports) 
 		t.Fatal(err)
 	}
 	served, err := serving.Up(t.Context(), serving.Options{
-		Project: p, Plan: pl, Binary: binary, Dir: dir,
+		Project: p, Plan: pl, Agent: agent, Dir: dir,
 		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
 			found, err := host.FindInterpreter(ctx, lang, runtime)
 			return found.Path, err
@@ -106,15 +106,15 @@ func up(t *testing.T, binary, name string, m model.Model, ports services.Ports) 
 // since the last empties the stores.
 func TestServed(t *testing.T) {
 	s := start(t)
-	binary := benchtest.Program(t)
-	t.Run("right", func(t *testing.T) { answerRight(t, binary, s) })
-	t.Run("down", func(t *testing.T) { storeDown(t, binary, s) })
-	t.Run("missing", func(t *testing.T) { dataMissing(t, binary, s) })
+	agent := programtest.BuildAgent(t)
+	t.Run("right", func(t *testing.T) { answerRight(t, agent, s) })
+	t.Run("down", func(t *testing.T) { storeDown(t, agent, s) })
+	t.Run("missing", func(t *testing.T) { dataMissing(t, agent, s) })
 }
 
 // answerRight has every workflow run in the real runtime, with real stores, its
 // functions as threads of one process, and some in processes of their own.
-func answerRight(t *testing.T, binary string, s *services.Services) {
+func answerRight(t *testing.T, agent string, s *services.Services) {
 	for _, test := range []struct {
 		name     string
 		model    model.Model
@@ -131,7 +131,7 @@ func answerRight(t *testing.T, binary string, s *services.Services) {
 		{"finra-200", model.FaastlaneT, 1},
 	} {
 		t.Run(test.name+"/"+string(test.model), func(t *testing.T) {
-			post, input := up(t, binary, test.name, test.model, s.Ports)
+			post, input := up(t, agent, test.name, test.model, s.Ports)
 			check, err := NewChecker(test.name)
 			if err != nil {
 				t.Fatal(err)
@@ -198,7 +198,7 @@ func spoilt(t *testing.T, name string, answer []byte) {
 
 // storeDown has the function that needs a store name it where it is down, or where
 // it takes connections and never answers; the workflow answers in time.
-func storeDown(t *testing.T, binary string, s *services.Services) {
+func storeDown(t *testing.T, agent string, s *services.Services) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func storeDown(t *testing.T, binary string, s *services.Services) {
 		t.Run(test.name, func(t *testing.T) {
 			ports := s.Ports
 			test.move(&ports)
-			post, input := up(t, binary, test.workflow, model.FaastlaneT, ports)
+			post, input := up(t, agent, test.workflow, model.FaastlaneT, ports)
 			begun := time.Now()
 			_, err := post(input)
 			took := time.Since(begun)
@@ -240,7 +240,7 @@ func storeDown(t *testing.T, binary string, s *services.Services) {
 
 // dataMissing tells stores without the workflows' data from those that are down;
 // when the data are put there, the same deployment answers.
-func dataMissing(t *testing.T, binary string, s *services.Services) {
+func dataMissing(t *testing.T, agent string, s *services.Services) {
 	if err := s.Empty(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func dataMissing(t *testing.T, binary string, s *services.Services) {
 		stores[slapp] = "S3 at"
 	}
 	for name, store := range stores {
-		post, input := up(t, binary, name, model.FaastlaneT, s.Ports)
+		post, input := up(t, agent, name, model.FaastlaneT, s.Ports)
 		deployments[name] = deployment{post, input}
 		if _, err := post(input); err == nil || !strings.Contains(err.Error(), "is not in "+store) || !strings.Contains(err.Error(), "make services") {
 			t.Errorf("%s: error %v", name, err)

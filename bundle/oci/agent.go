@@ -1,13 +1,11 @@
 package oci
 
 import (
-	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
-)
 
-// agentPath is the import path of the program that runs a wrap.
-const agentPath = "github.com/chiron-faas/chiron/cmd/chiron"
+	"github.com/chiron-faas/chiron/internal/agentfile"
+)
 
 // agent is a binary that runs wraps on one architecture.
 type agent struct {
@@ -17,12 +15,9 @@ type agent struct {
 
 // readAgent looks at a binary: it may be for another machine, so it is not run.
 func readAgent(file string) (*agent, error) {
-	info, err := buildinfo.ReadFile(file)
+	info, err := agentfile.Read(file)
 	if err != nil {
-		return nil, fmt.Errorf("agent %s is no program made by Go: give a chiron binary: %w", file, err)
-	}
-	if info.Path != agentPath {
-		return nil, fmt.Errorf("agent %s is %s: give a chiron binary", file, info.Path)
+		return nil, err
 	}
 	a := &agent{file: file}
 	for _, s := range info.Settings {
@@ -49,8 +44,8 @@ func readAgent(file string) (*agent, error) {
 	return a, nil
 }
 
-// AgentsWith adds a program, which may be the running one, to agents that were
-// given, where it can be one and none of them is for its architecture.
+// AgentsWith adds an agent, which is this machine's own, to agents that were given,
+// where it can be an image's and none of them is for its architecture.
 func AgentsWith(program string, given []string) ([]string, error) {
 	own, err := readAgent(program)
 	if err != nil {

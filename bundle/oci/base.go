@@ -147,7 +147,7 @@ func (b *builder) agentFor(p v1.Platform) *agent {
 }
 
 func (b *builder) noAgent(p v1.Platform) error {
-	return fmt.Errorf("no chiron binary for %s, which the image needs as its agent: build one (CGO_ENABLED=0 GOOS=%s GOARCH=%s go build -o chiron-%s ./cmd/chiron) and add --agent chiron-%s",
+	return fmt.Errorf("no chiron-agent for %s, which the image needs: build one (CGO_ENABLED=0 GOOS=%s GOARCH=%s go build -trimpath -o chiron-agent-%s ./cmd/chiron-agent) and add --agent chiron-agent-%s",
 		p, p.OS, p.Architecture, p.Architecture, p.Architecture)
 }
 

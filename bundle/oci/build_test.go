@@ -84,7 +84,7 @@ func checkImage(t *testing.T, img v1.Image, arch, wrap, function, base, agent st
 	if config.OS != "linux" || config.Architecture != arch || c.User != "65532:65532" || c.StopSignal != "SIGTERM" || !config.Created.Equal(epoch) {
 		t.Errorf("configuration %+v", config)
 	}
-	want := []string{"/opt/chiron/bin/chiron", "wrap", "/opt/chiron/bundle", "--listen", "0.0.0.0:8080", "--interpreter", "/usr/local/bin/python3"}
+	want := []string{"/opt/chiron/bin/chiron-agent", "/opt/chiron/bundle", "--listen", "0.0.0.0:8080", "--interpreter", "/usr/local/bin/python3"}
 	if diff := cmp.Diff(want, c.Entrypoint); diff != "" || c.Cmd != nil {
 		t.Error(diff, c.Cmd)
 	}
@@ -352,7 +352,7 @@ func TestWrongBases(t *testing.T) {
 		{base: layouts["removed"], want: []string{"has no Python 3"}, noPython: true},
 		{base: layouts["no libc"], want: []string{"neither glibc nor musl"}},
 		{base: layouts["3.10"], runtime: asks, want: []string{`no Python for runtime "3.11"`, "it has Python 3.10.13"}, noPython: true},
-		{base: layouts["s390x"], want: []string{"no chiron binary for linux/s390x", "GOARCH=s390x go build", "--agent"}},
+		{base: layouts["s390x"], want: []string{"no chiron-agent for linux/s390x", "GOARCH=s390x go build", "--agent"}},
 		{base: layouts["amd64"], platforms: []string{"linux/arm64"}, want: []string{"not there for linux/arm64, only for linux/amd64"}},
 		{base: layouts["amd64"], platforms: []string{"windows/amd64"}, want: []string{"windows/amd64", "linux/amd64"}},
 		{base: filepath.Join(dir, "none"), want: []string{"no such file or folder"}},
@@ -393,8 +393,8 @@ func TestAgents(t *testing.T) {
 	}{
 		{[]string{given[0], given[0]}, "both for linux/amd64"},
 		{[]string{"/bin/sh"}, "no program made by Go"},
-		{[]string{self}, "give a chiron binary"}, // a test's
-		{[]string{given[1]}, "no chiron binary for linux/amd64"},
+		{[]string{self}, "give a chiron-agent"}, // a test's
+		{[]string{given[1]}, "no chiron-agent for linux/amd64"},
 		{nil, "are needed"},
 	} {
 		_, err := Build(t.Context(), Options{Project: p, Plan: apart(p), Base: base, Agents: c.agents, CacheDir: t.TempDir(), Interpreter: quickly})

@@ -354,7 +354,7 @@ func realImages(t *testing.T, files map[string]string, planned func(*workflow.Pr
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, err := chiron()
+	agent, err := realAgent()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,10 @@
 //
 // # What an image is
 //
-// A base image that has a CPython, and three layers: the agent (a static chiron
-// binary), the functions' requirements where they have some, and the rest of the
-// bundle. Layers are in this order since each changes less often than the next.
-// The image runs "chiron wrap" as user 65532, serves on port 8080 and ends what it
+// A base image that has a CPython, and three layers: the agent (a static
+// chiron-agent), the functions' requirements where they have some, and the rest of
+// the bundle. Layers are in this order since each changes less often than the next.
+// The image runs the agent as user 65532, serves on port 8080 and ends what it
 // does on SIGTERM. Nothing in it belongs to that user, so the root file system may
 // be read-only. Arguments of a container are added to the command's: a
 // deployment says "--peer wrap-2=wrap-2:8080".

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +33,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -52,9 +52,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// compile builds a program for an architecture in a folder.
-func compile(dir, out, arch, pkg string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
+// compile builds the agent of the module in a folder for an architecture.
+func compile(dir, out, arch string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "./cmd/chiron-agent")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=-buildvcs=false -p=2")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -67,16 +67,16 @@ func compile(dir, out, arch, pkg string) error {
 // architectures: images of them can be looked at, not run.
 var smallAgents = sync.OnceValues(func() ([]string, error) {
 	dir := filepath.Join(scratch, "small")
-	if err := os.MkdirAll(filepath.Join(dir, "cmd", "chiron"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "cmd", "chiron-agent"), 0o755); err != nil {
 		return nil, err
 	}
 	err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module github.com/chiron-faas/chiron\n\ngo 1.26\n"), 0o644),
-		os.WriteFile(filepath.Join(dir, "cmd", "chiron", "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644))
+		os.WriteFile(filepath.Join(dir, "cmd", "chiron-agent", "main.go"), []byte("package main\n\nfunc main() {}\n"), 0o644))
 	var files []string
 	for _, arch := range []string{"amd64", "arm64"} {
 		files = append(files, filepath.Join(dir, arch))
-		err = errors.Join(err, compile(dir, files[len(files)-1], arch, "./cmd/chiron"))
+		err = errors.Join(err, compile(dir, files[len(files)-1], arch))
 	}
 	return files, err
 })
@@ -90,10 +90,9 @@ func agents(t *testing.T) []string {
 	return files
 }
 
-// chiron is the real program, for this machine.
-var chiron = sync.OnceValues(func() (string, error) {
-	file := filepath.Join(scratch, "chiron")
-	return file, compile(".", file, runtime.GOARCH, "github.com/chiron-faas/chiron/cmd/chiron")
+// realAgent is the real program, for this machine.
+var realAgent = sync.OnceValues(func() (string, error) {
+	return filepath.Join(scratch, programtest.Agent), programtest.Build(context.Background(), scratch, programtest.Options{}, programtest.Agent)
 })
 
 // entry of a layer; its mode says what it is.

@@ -138,7 +138,7 @@ func configOf(from *v1.Config, python string, labels map[string]string) v1.Confi
 		Env:  from.Env,
 		User: User,
 		Entrypoint: []string{
-			AgentPath, "wrap", BundlePath, "--listen", fmt.Sprintf("0.0.0.0:%d", Port), "--interpreter", python,
+			AgentPath, BundlePath, "--listen", fmt.Sprintf("0.0.0.0:%d", Port), "--interpreter", python,
 		},
 		WorkingDir:   "/",
 		ExposedPorts: map[string]struct{}{fmt.Sprintf("%d/tcp", Port): {}},

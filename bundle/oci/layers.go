@@ -20,7 +20,7 @@ import (
 // Where things are in an image.
 const (
 	// AgentPath is the agent's file.
-	AgentPath = "/opt/chiron/bin/chiron"
+	AgentPath = "/opt/chiron/bin/chiron-agent"
 	// BundlePath is the bundle's folder.
 	BundlePath = "/opt/chiron/bundle"
 	// siteFolder of a bundle holds the installed requirements.

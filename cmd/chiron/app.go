@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/term"
+
+	"github.com/chiron-faas/chiron/internal/agentfile"
 )
 
 // app is what every verb works with: where it reads and writes, and the flags
@@ -15,6 +19,8 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
+	// agent finds the program that runs the wraps: findAgent, but in tests.
+	agent func(*app) (string, error)
 
 	output  outputFormat
 	verbose bool
@@ -92,13 +98,36 @@ func printf(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...)
 }
 
-// self is the path of this program, which runs wraps too.
+// self is the path of this program.
 func (a *app) self() (string, error) {
 	path, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("find this program, which is to run the wraps: %w", err)
+		return "", fmt.Errorf("find this program's own file: %w", err)
 	}
 	return path, nil
+}
+
+// findAgent is the path of the program that runs the wraps, which is of this
+// program's version.
+func findAgent(a *app) (string, error) {
+	self, err := a.self()
+	if err != nil {
+		return "", err
+	}
+	file, err := agentfile.Find(self, a.env(agentfile.Variable))
+	if err != nil {
+		return "", err
+	}
+	return file, checkAgent(file)
+}
+
+// checkAgent refuses what is no agent of this program's version.
+func checkAgent(file string) error {
+	own, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this chiron does not say which version it is, so that no agent is sure to fit: build it with the go command")
+	}
+	return agentfile.Check(file, own)
 }
 
 // isTerminal says whether w is shown to somebody as it is written.

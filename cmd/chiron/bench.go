@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -34,15 +35,24 @@ type textReport interface {
 	WriteText(w io.Writer) error
 }
 
-// experiment runs one with this program, shows what it is at, and prints its
+// programs are this one and its agent, for experiments that start them.
+func (a *app) programs() (p serving.Programs, err error) {
+	if p.Chiron, err = a.self(); err != nil {
+		return p, err
+	}
+	p.Agent, err = a.agent(a)
+	return p, err
+}
+
+// experiment runs one with these programs, shows what it is at, and prints its
 // report.
-func (a *app) experiment(run func(binary string, progress func(text string)) (textReport, error)) error {
-	binary, err := a.self()
+func (a *app) experiment(run func(p serving.Programs, progress func(text string)) (textReport, error)) error {
+	programs, err := a.programs()
 	if err != nil {
 		return err
 	}
 	shown := a.progress()
-	report, err := run(binary, func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) })
+	report, err := run(programs, func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) })
 	shown.end()
 	if err != nil {
 		return err

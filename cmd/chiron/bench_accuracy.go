@@ -157,7 +157,7 @@ func (a *app) reportAccuracy(report *accuracy.Report, dir string, files accuracy
 // measureAccuracy runs the experiment.
 func (a *app) measureAccuracy(ctx context.Context, o accuracy.Options) (*accuracy.Report, error) {
 	var err error
-	if o.Binary, err = a.self(); err != nil {
+	if o.Agent, err = a.agent(a); err != nil {
 		return nil, err
 	}
 	shown := a.progress()

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/runtime"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 func newBenchCold(a *app) *cobra.Command {
@@ -22,8 +23,8 @@ alone and for a whole instance; then what an agent that nobody calls costs.`,
 			if o.Rounds < 0 {
 				return usagef("--rounds %d: give a positive number, or 0 for the default", o.Rounds)
 			}
-			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
-				o.Binary, o.Progress = binary, progress
+			return a.experiment(func(p serving.Programs, progress func(text string)) (textReport, error) {
+				o.Agent, o.Progress = p.Agent, progress
 				return runtime.Cold(cmd.Context(), o)
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/path"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 func newBenchPath(a *app) *cobra.Command {
@@ -21,8 +22,8 @@ agent and host, beside the same handler under Flask, and a workflow of ten.`,
 			if o.Rounds < 0 || o.Round < 0 {
 				return usagef("--rounds and --round: give positive values, or 0 for the defaults")
 			}
-			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
-				o.Binary, o.Progress = binary, progress
+			return a.experiment(func(p serving.Programs, progress func(text string)) (textReport, error) {
+				o.Chiron, o.Progress = p.Chiron, progress
 				return path.Run(cmd.Context(), o)
 			})
 		},

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/runtime"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 func newBenchRuntime(a *app) *cobra.Command {
@@ -34,8 +35,8 @@ experiments; all of them where none is named:
 			if o.Rounds < 0 {
 				return usagef("--rounds %d: give a positive value, or 0 for the default", o.Rounds)
 			}
-			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
-				o.Binary, o.Progress, o.Only = binary, progress, args
+			return a.experiment(func(p serving.Programs, progress func(text string)) (textReport, error) {
+				o.Programs, o.Progress, o.Only = p, progress, args
 				return runtime.Run(cmd.Context(), o)
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/search"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 func newBenchSearch(a *app) *cobra.Command {
@@ -30,8 +31,8 @@ cannot meet and two can.`,
 			if o.Projects, err = loadProjects(args); err != nil {
 				return err
 			}
-			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
-				o.Binary, o.Progress = binary, progress
+			return a.experiment(func(p serving.Programs, progress func(text string)) (textReport, error) {
+				o.Agent, o.Progress = p.Agent, progress
 				return search.Run(cmd.Context(), o)
 			})
 		},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/bench/simulation"
 )
 
@@ -31,8 +32,8 @@ machine with as many CPUs as this one.`,
 			if err != nil {
 				return err
 			}
-			return a.experiment(func(binary string, progress func(text string)) (textReport, error) {
-				o.Prepare.Project, o.Prepare.Binary, o.Prepare.Calibration = project, binary, calibration
+			return a.experiment(func(p serving.Programs, progress func(text string)) (textReport, error) {
+				o.Prepare.Project, o.Prepare.Agent, o.Prepare.Calibration = project, p.Agent, calibration
 				o.Progress = progress
 				return simulation.Run(cmd.Context(), o)
 			})

@@ -204,7 +204,7 @@ func (a *app) reportSystems(report *systems.Report, dir string) error {
 // measureSystems runs the experiment.
 func (a *app) measureSystems(ctx context.Context, o systems.Options) (*systems.Report, error) {
 	var err error
-	if o.Binary, err = a.self(); err != nil {
+	if o.Programs, err = a.programs(); err != nil {
 		return nil, err
 	}
 	shown := a.progress()

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/runtime"
+	"github.com/chiron-faas/chiron/bench/serving"
 )
 
 func newBenchTransfer(a *app) *cobra.Command {
@@ -29,7 +30,7 @@ what copying them takes on this machine. Takes about three minutes and 6 GB of m
 					return usagef("--sizes %d: give bytes from 1 to %d", n, 1<<30)
 				}
 			}
-			return a.experiment(func(_ string, progress func(text string)) (textReport, error) {
+			return a.experiment(func(_ serving.Programs, progress func(text string)) (textReport, error) {
 				o.Progress = progress
 				report, err := runtime.Transfer(cmd.Context(), o)
 				if err != nil || file == "" {

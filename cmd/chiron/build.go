@@ -27,7 +27,7 @@ func newBuild(a *app) *cobra.Command {
 		Long: `Builds what the wraps of DIR/plan.json run from: a folder each in DIR/.chiron, or,
 with --push or --output, a container image each. No container engine is needed.
 
-An image is a base that has Python, this program, the functions' requirements and
+An image is a base that has Python, chiron-agent, the functions' requirements and
 the functions. Requirements are resolved for the base's Python and platform. The
 same input gives the same digest. Registries' passwords are those of docker login.`,
 		Example: "  chiron build examples/finra-5 --push registry.example.org/team\n" +
@@ -35,18 +35,23 @@ same input gives the same digest. Registries' passwords are those of docker logi
 			"  chiron build examples/finra-5 --output images/ --base python:3.12-alpine",
 		Args: one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			prepare, err := plans.prepare(a, cmd)
+			prepare, err := plans.prepare(cmd)
 			if err != nil {
 				return err
 			}
-			o, err := f.options(a)
+			o, err := f.options()
 			if err != nil {
 				return err
 			}
-			if o.Project, err = loadProject(args[0]); err != nil {
+			if err := a.measures(&prepare, args[0]); err != nil {
 				return err
 			}
-			prepare.Project = o.Project
+			o.Project = prepare.Project
+			if f.images() {
+				if o.Agents, err = f.agentsWith(prepare.Agent); err != nil {
+					return err
+				}
+			}
 			shown := a.progress()
 			defer shown.end()
 			prepare.Progress, o.Progress = shown.note, shown.note
@@ -69,11 +74,11 @@ same input gives the same digest. Registries' passwords are those of docker logi
 	flags.StringVar(&f.tag, "tag", oci.DefaultTag, "`tag` of the images; their digests are reported")
 	flags.StringVar(&f.base, "base", "", "`image` with Python to build on: a name, an OCI layout or a tar file;\ndefault: the slim Python of the functions' version")
 	flags.StringSliceVar(&f.platforms, "platform", nil, "`platform` to build for, such as linux/arm64; default: those\nof the base that there is an agent for")
-	flags.StringArrayVar(&f.agents, "agent", nil, "chiron binary, a `file`, for another architecture; once for each")
+	flags.StringArrayVar(&f.agents, "agent", nil, "chiron-agent, a `file`, for another architecture; once for each")
 	return cmd
 }
 
-func (f *buildFlags) options(a *app) (pipeline.BuildOptions, error) {
+func (f *buildFlags) options() (pipeline.BuildOptions, error) {
 	o := pipeline.BuildOptions{Base: f.base, Platforms: f.platforms, Push: f.push, Tag: f.tag}
 	switch path := f.output.path; {
 	case path == "":
@@ -84,7 +89,7 @@ func (f *buildFlags) options(a *app) (pipeline.BuildOptions, error) {
 	default:
 		o.Layout = path
 	}
-	if f.push == "" && f.output.path == "" {
+	if !f.images() {
 		if f.base != "" || f.agents != nil || f.platforms != nil {
 			return o, usagef("--base, --agent and --platform are for images: say where they go, with --push or --output")
 		}
@@ -93,12 +98,21 @@ func (f *buildFlags) options(a *app) (pipeline.BuildOptions, error) {
 	if err := (oci.Naming{Prefix: f.push, Tag: f.tag}).Check(); err != nil {
 		return o, usagef("--push, --tag: %w", err)
 	}
-	self, err := a.self()
-	if err != nil {
-		return o, err
+	return o, nil
+}
+
+// images says that images are asked for, and not folders.
+func (f *buildFlags) images() bool { return f.push != "" || f.output.path != "" }
+
+// agentsWith are the agents of other architectures that were given, and this
+// machine's own where it can be an image's and none was given in its place.
+func (f *buildFlags) agentsWith(own string) ([]string, error) {
+	for _, file := range f.agents {
+		if err := checkAgent(file); err != nil {
+			return nil, err
+		}
 	}
-	o.Agents, err = oci.AgentsWith(self, f.agents)
-	return o, err
+	return oci.AgentsWith(own, f.agents)
 }
 
 // buildOutput is the value of --output, which this verb has for its images beside

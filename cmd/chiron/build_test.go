@@ -50,24 +50,3 @@ func TestBuildOutput(t *testing.T) {
 		t.Error("two places are taken")
 	}
 }
-
-// TestPeersVariable: a container's environment may name the peers, flags go first.
-func TestPeersVariable(t *testing.T) {
-	try := func(args ...string) string {
-		var out, err bytes.Buffer
-		a := &app{in: strings.NewReader(""), out: &out, err: &err, env: func(name string) string {
-			if name == "CHIRON_PEERS" {
-				return "wrap-2=10.0.0.2:8080,wrap-3"
-			}
-			return ""
-		}}
-		run(t.Context(), a, append([]string{"wrap", t.TempDir(), "--listen", "127.0.0.1:0"}, args...))
-		return err.String()
-	}
-	if got := try(); !strings.Contains(got, `peer "wrap-3" is not NAME=ADDRESS`) {
-		t.Errorf("got %q", got)
-	}
-	if got := try("--peer", "wrap-2=127.0.0.1:1"); strings.Contains(got, "peer") {
-		t.Errorf("got %q", got)
-	}
-}

@@ -25,7 +25,7 @@ machine, with real wraps, and keeps the constants that predictions are made with
 				return usagef("--runs %d: give a positive number, or 0 for the default", o.Runs)
 			}
 			var err error
-			if o.Binary, err = a.self(); err != nil {
+			if o.Agent, err = a.agent(a); err != nil {
 				return err
 			}
 			shown := a.progress()

@@ -45,7 +45,7 @@ The gateway is "chiron gateway" on this machine, which runs bundles.`,
 			if !remote {
 				return usagef("--gateway is missing: give the URL of an OpenFaaS gateway; on this machine alone, chiron up serves")
 			}
-			prepare, err := plan.prepare(a, cmd)
+			prepare, err := plan.prepare(cmd)
 			if err != nil {
 				return err
 			}
@@ -60,10 +60,10 @@ The gateway is "chiron gateway" on this machine, which runs bundles.`,
 			if o.StartTimeout <= 0 || o.Drain <= 0 {
 				return usagef("--timeout %v, --drain %v: give positive durations", o.StartTimeout, o.Drain)
 			}
-			project, err := loadProject(args[0])
-			if err != nil {
+			if err := a.measures(&prepare, args[0]); err != nil {
 				return err
 			}
+			project := prepare.Project
 			shown := a.progress()
 			defer shown.end()
 			o.Progress = func(what string) {
@@ -77,7 +77,7 @@ The gateway is "chiron gateway" on this machine, which runs bundles.`,
 			if _, err := target.List(cmd.Context()); err != nil {
 				return err
 			}
-			prepare.Project, prepare.Progress = project, shown.note
+			prepare.Progress = shown.note
 			planned, err := pipeline.PlanToServe(cmd.Context(), prepare, plan.asksForPlan(cmd))
 			if err != nil {
 				return err

@@ -82,14 +82,14 @@ func (a *app) serveGateway(ctx context.Context, f gatewayFlags) (err error) {
 			return err
 		}
 	}
-	self, err := a.self()
+	agent, err := a.agent(a)
 	if err != nil {
 		return err
 	}
 	p, err := provider.New(provider.Options{
 		Dir: f.state, Version: readVersion().Version, Log: a.log(),
 		Target: func(dir string) (deploy.Target, error) {
-			return local.New(local.Options{Binary: self, Dir: dir, Log: a.log()})
+			return local.New(local.Options{Agent: agent, Dir: dir, Log: a.log()})
 		},
 	})
 	if err != nil {

@@ -51,11 +51,19 @@ type result struct {
 	out, err string
 }
 
+// noAgent is a file that is not there: nothing here comes to start a wrap.
+func noAgent(*app) (string, error) { return "/no/such/chiron-agent", nil }
+
 // chiron runs the program in this process, as from a pipe: no terminal.
 func chiron(t *testing.T, args ...string) result {
 	t.Helper()
+	return chironWith(t, noAgent, args...)
+}
+
+func chironWith(t *testing.T, agent func(*app) (string, error), args ...string) result {
+	t.Helper()
 	var out, err bytes.Buffer
-	a := &app{in: strings.NewReader(""), out: &out, err: &err, env: func(string) string { return "" }}
+	a := &app{in: strings.NewReader(""), out: &out, err: &err, env: func(string) string { return "" }, agent: agent}
 	code := run(t.Context(), a, args)
 	return result{code: code, out: out.String(), err: err.String()}
 }

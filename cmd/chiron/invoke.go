@@ -81,7 +81,7 @@ func parseGateway(s string) (string, error) {
 // gatewayOf is where a workflow or function is served on this machine, a workflow
 // before a function; otherwise where nobody says.
 func (a *app) gatewayOf(ctx context.Context, name, otherwise string) string {
-	target, err := a.target()
+	target, err := a.target("")
 	if err != nil {
 		return otherwise
 	}

@@ -12,7 +12,7 @@ func main() {
 	// The first signal ends the work in order; from then on a second one ends
 	// the program as if nobody had listened.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv}, os.Args[1:])
+	code := run(ctx, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, agent: findAgent}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

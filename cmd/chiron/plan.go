@@ -25,11 +25,11 @@ objective; the best one found is written nevertheless.`,
 		Example: "  chiron plan examples/finra-5 --slo 120ms --explain\n  chiron plan examples/finra-5 --frontier\n  chiron plan examples/finra-5 --model faastlane",
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.prepare(a, cmd)
+			o, err := f.prepare(cmd)
 			if err != nil {
 				return err
 			}
-			if o.Project, err = loadProject(args[0]); err != nil {
+			if err := a.measures(&o, args[0]); err != nil {
 				return err
 			}
 			o.Explain, o.Frontier = withReasons, frontier || picture != ""

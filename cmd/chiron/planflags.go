@@ -67,7 +67,7 @@ func objectives() []string {
 }
 
 // prepare checks the flags.
-func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions, error) {
+func (f *planFlags) prepare(cmd *cobra.Command) (pipeline.PrepareOptions, error) {
 	o := pipeline.PrepareOptions{
 		Runs: f.runs, Tracer: f.tracer, Calibration: f.calibration, Model: f.model, Fresh: f.fresh, Prices: f.prices,
 		Goal: plan.Goal(f.objective), Budget: f.cpus, Exact: f.exact, Concurrency: f.concurrency,
@@ -91,9 +91,17 @@ func (f *planFlags) prepare(a *app, cmd *cobra.Command) (pipeline.PrepareOptions
 	case f.model != "" && !slices.Contains(modelNames(), f.model):
 		return o, usagef("--model %q is none: choose one of %s", f.model, strings.Join(modelNames(), ", "))
 	}
-	var err error
-	o.Binary, err = a.self()
-	return o, err
+	return o, nil
+}
+
+// measures completes what prepare has begun: the project, and the agent, which
+// runs the wraps that are measured for its plan.
+func (a *app) measures(o *pipeline.PrepareOptions, project string) (err error) {
+	if o.Project, err = loadProject(project); err != nil {
+		return err
+	}
+	o.Agent, err = a.agent(a)
+	return err
 }
 
 // needsPlan prepares a project's plan while its progress is shown.

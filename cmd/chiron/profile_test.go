@@ -198,7 +198,7 @@ func TestCalibrationOfElsewhere(t *testing.T) {
 			const said = "measuring this machine's constants: "
 			errs := &stopper{text: said, stop: cancel}
 			var out bytes.Buffer
-			a := &app{in: strings.NewReader(""), out: &out, err: errs, env: func(string) string { return "" }}
+			a := &app{in: strings.NewReader(""), out: &out, err: errs, env: func(string) string { return "" }, agent: noAgent}
 			run(ctx, a, []string{"plan", dir, "--calibration", file, "--runs", "10", "--tracer", "portable"})
 			_, why, ok := strings.Cut(errs.String(), said)
 			if !ok || !strings.Contains(why, test.want) {

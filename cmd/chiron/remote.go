@@ -73,7 +73,7 @@ func (f *targetFlags) chosen(a *app) (deploy.Target, error) {
 		return nil, err
 	}
 	if !remote {
-		return a.target()
+		return a.target("")
 	}
 	o, err := f.options(a)
 	if err != nil {

@@ -56,6 +56,5 @@ and runs it.`,
 	add("step", newProfile(a), newPlan(a), newSimulate(a), newBuild(a))
 	add("serve", newUp(a), newDeploy(a), newGateway(a), newLogin(a), newInvoke(a), newPs(a), newLogs(a), newDown(a))
 	add("machine", newDoctor(a), newCalibrate(a), newBench(a), newVersion(a))
-	root.AddCommand(newWrap(a)) // for targets, not for people: hidden
 	return root
 }

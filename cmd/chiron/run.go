@@ -23,7 +23,7 @@ measured latency misses the SLO.`,
 		Args:    one("DIR or FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if o.Prepare, err = f.prepare(a, cmd); err != nil {
+			if o.Prepare, err = f.prepare(cmd); err != nil {
 				return err
 			}
 			switch {
@@ -32,10 +32,11 @@ measured latency misses the SLO.`,
 			case o.WarmUp < 1:
 				return usagef("--warm-up %d: at least one request has to go before", o.WarmUp)
 			}
-			if o.Project, err = loadProject(args[0]); err != nil {
+			if err := a.measures(&o.Prepare, args[0]); err != nil {
 				return err
 			}
-			if o.Target, err = a.target(); err != nil {
+			o.Project = o.Prepare.Project
+			if o.Target, err = a.target(o.Prepare.Agent); err != nil {
 				return err
 			}
 			o.Log = a.log()

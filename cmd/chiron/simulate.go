@@ -56,7 +56,7 @@ what is left out.`,
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.concurrency = s.concurrency
-			prepare, err := f.prepare(a, cmd)
+			prepare, err := f.prepare(cmd)
 			if err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ what is left out.`,
 			if err != nil {
 				return err
 			}
-			if prepare.Project, err = loadProject(args[0]); err != nil {
+			if err := a.measures(&prepare, args[0]); err != nil {
 				return err
 			}
 			o.Prepare, o.Anew = prepare, f.asksForPlan(cmd)

@@ -11,13 +11,10 @@ import (
 	"github.com/chiron-faas/chiron/deploy/local"
 )
 
-// target is where wraps run: this machine.
-func (a *app) target() (deploy.Target, error) {
-	self, err := a.self()
-	if err != nil {
-		return nil, err
-	}
-	o := local.Options{Binary: self, Log: a.log()}
+// target is where wraps run: this machine. Without an agent it starts none, but
+// lists and ends those that run.
+func (a *app) target(agent string) (deploy.Target, error) {
+	o := local.Options{Agent: agent, Log: a.log()}
 	if a.verbose {
 		var mu sync.Mutex // of a.err; lines come from every wrap at once
 		s := a.style(a.err)

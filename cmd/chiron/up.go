@@ -48,7 +48,7 @@ A project may say as much itself, in chiron.yaml:
 		Example: "  chiron up examples/finra-5\n  chiron up examples/finra-5 --listen 127.0.0.1:9000 --detach\n  chiron up examples/finra-5 --instances 0..4 --idle 30s",
 		Args:    one("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			prepare, err := f.prepare(a, cmd)
+			prepare, err := f.prepare(cmd)
 			if err != nil {
 				return err
 			}
@@ -59,16 +59,15 @@ A project may say as much itself, in chiron.yaml:
 			if err != nil {
 				return err
 			}
-			project, err := loadProject(args[0])
-			if err != nil {
+			if err := a.measures(&prepare, args[0]); err != nil {
 				return err
 			}
+			project := prepare.Project
 			scale = scale.or(project.Scale, cmd.Flags().Changed)
 			listener, err := pipeline.Listen(cmd.Context(), listen)
 			if err != nil {
 				return err
 			}
-			prepare.Project = project
 			shown := a.progress()
 			prepare.Progress = shown.note
 			planned, err := pipeline.PlanToServe(cmd.Context(), prepare, f.asksForPlan(cmd))
@@ -84,7 +83,7 @@ A project may say as much itself, in chiron.yaml:
 				}
 				return a.detach(cmd.Context(), project, address, f.detached(scale)...)
 			}
-			target, err := a.target()
+			target, err := a.target(prepare.Agent)
 			if err != nil {
 				return errors.Join(err, listener.Close())
 			}

@@ -123,14 +123,6 @@ func TestWrongUse(t *testing.T) {
 		{"down --all x", "exclude each other"},
 		{"logs --tail -1", "--tail -1"},
 		{"logs --since -1m", "--since"},
-		{"wrap", "DIR is missing"},
-		{"wrap .", "--listen is missing"},
-		{"wrap . --listen here", "neither unix:///PATH nor HOST:PORT"},
-		{"wrap . --listen :0 --peer wrap-2", "NAME=ADDRESS"},
-		{"wrap . --listen :0 --peer a=:1 --peer a=:2", "a is given twice"},
-		{"wrap . --listen :0 --cpus 0,x", `"x" in "0,x"`},
-		{"wrap . --listen :0 --concurrency -1", "--concurrency -1"},
-		{"wrap . --listen :0 --max-body -1", "--max-body -1"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			got := chiron(t, strings.Fields(c.args)...)
@@ -161,7 +153,6 @@ func TestFailedWork(t *testing.T) {
 		{"ps", "no-such-deployment"},
 		{"down", "no-such-deployment"},
 		{"logs", "no-such-deployment"},
-		{"wrap", empty, "--listen", "127.0.0.1:0"},
 		{"simulate", empty, "--rate", "5"},
 		{"simulate", empty, "--arrivals", empty + "/none.csv"},
 	} {
@@ -170,32 +161,4 @@ func TestFailedWork(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q, %q", args, got.code, got.out, got.err)
 		}
 	}
-}
-
-func TestParseCPUs(t *testing.T) {
-	for in, want := range map[string][]int{
-		"": nil, "0": {0}, "0,2-4": {0, 2, 3, 4}, "3,1": {3, 1},
-	} {
-		got, err := parseCPUs(in)
-		if err != nil || !equal(got, want) {
-			t.Errorf("%q: %v, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{",", "a", "-1", "3-1", "0,0", "1-2,2", "0-99999999", "1-", "1 "} {
-		if got, err := parseCPUs(in); err == nil {
-			t.Errorf("%q is read as %v", in, got)
-		}
-	}
-}
-
-func equal(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

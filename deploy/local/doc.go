@@ -3,7 +3,7 @@
 //
 // # One wrap
 //
-// A wrap is "chiron wrap BUNDLE --listen unix://… --leash": a session of its
+// A wrap is "chiron-agent BUNDLE --listen unix://… --leash": a session of its
 // own (setsid(2)), a working folder and a temporary folder of its own, an
 // environment made from nothing (PATH, HOME, LANG, TMPDIR), CPUs of its own
 // while there are enough, and, where the machine permits it, control groups

@@ -64,7 +64,7 @@ def handler(event, context):
 // limited deploys one wrap of one process; what is not permitted here skips.
 func limited(t *testing.T, mode plan.Mode, o Options, memory int64, controllers ...string) deploy.Running {
 	t.Helper()
-	o.Binary, o.Grace = os.Args[0], 2*time.Second
+	o.Agent, o.Grace = agentFile, 2*time.Second
 	if o.Dir == "" {
 		o.Dir = shortDir(t)
 	}

@@ -5,10 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,82 +18,37 @@ import (
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/targettest"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
-	agentpkg "github.com/chiron-faas/chiron/wrap"
 )
 
-// The test program stands in for two others: "chiron wrap", and a keeper that is
-// to be killed.
+// agentFile is the chiron-agent that all tests run. Set by TestMain, and only read
+// afterwards.
+var agentFile string
+
+// The test program stands in for a keeper that is to be killed.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "wrap":
-			os.Exit(runAgent(os.Args[2:]))
-		case "keep":
-			os.Exit(runKeeper(os.Args[2], os.Args[3]))
-		}
+	if len(os.Args) > 1 && os.Args[1] == "keep" {
+		agentFile = os.Args[4]
+		os.Exit(runKeeper(os.Args[2], os.Args[3]))
 	}
-	os.Exit(m.Run())
+	os.Exit(withAgent(m))
 }
 
-// runAgent understands the flags that start gives.
-func runAgent(args []string) int {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	o := agentpkg.Options{Dir: args[0], Log: log, Subreaper: true, Peers: map[string]string{}}
-	for i := 1; i < len(args); i++ {
-		switch args[i] {
-		case "--leash":
-			o.Leash = os.Stdin
-			continue
-		case "--listen":
-			o.Listen = args[i+1]
-		case "--grace":
-			o.GracePeriod, _ = time.ParseDuration(args[i+1])
-		case "--bytecode-cache":
-			o.BytecodeCache = args[i+1]
-		case "--cpus":
-			o.CPUs = parseCPUList(args[i+1])
-		case "--functions-group":
-			o.FunctionsGroup = args[i+1]
-		case "--memory-group":
-			o.MemoryGroup = args[i+1]
-		case "--data-limit":
-			o.DataLimit, _ = strconv.ParseInt(args[i+1], 10, 64)
-		case "--process-limit":
-			o.ProcessLimit, _ = strconv.Atoi(args[i+1])
-		case "--interpreter":
-			o.Interpreter = args[i+1]
-		case "--template":
-			o.Template.Socket = args[i+1]
-		case "--join":
-			o.Template.Join = append(o.Template.Join, args[i+1])
-		case "--pass-env":
-			o.Env = append(o.Env, args[i+1]+"="+os.Getenv(args[i+1]))
-		case "--peer":
-			name, address, err := agentpkg.ParsePeer(args[i+1])
-			if err != nil {
-				log.Error(err.Error())
-				return 1
-			}
-			o.Peers[name] = address
-		default:
-			log.Error("unknown flag " + args[i])
-			return 2
-		}
-		i++
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	a, err := agentpkg.New(ctx, o)
-	if err == nil {
-		err = a.Serve(ctx)
-	}
+func withAgent(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "local")
 	if err != nil {
-		log.Error(err.Error())
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return 0
+	defer func() { _ = os.RemoveAll(dir) }()
+	agentFile = filepath.Join(dir, programtest.Agent)
+	if err := programtest.Build(context.Background(), dir, programtest.Options{}, programtest.Agent); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 // runKeeper deploys what the parent has built and waits for its end.
@@ -107,7 +60,7 @@ func runKeeper(dir, deployment string) int {
 	}
 	var t *Target
 	if err == nil {
-		t, err = New(Options{Binary: os.Args[0], Dir: dir})
+		t, err = New(Options{Agent: agentFile, Dir: dir})
 	}
 	var r deploy.Running
 	if err == nil {
@@ -217,7 +170,7 @@ func TestContract(t *testing.T) {
 			mark := fmt.Sprintf("CHIRON_TEST_MARK=%d.%v.%v", os.Getpid(), groups, c.warm)
 			dir := shortDir(t)
 			target, err := New(Options{
-				Binary: os.Args[0], Dir: dir, NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
+				Agent: agentFile, Dir: dir, NoCgroups: !groups, Environ: []string{mark}, Grace: 2 * time.Second,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -254,7 +207,7 @@ func startKeeper(t *testing.T, dir, name string) *exec.Cmd {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keeper := exec.Command(os.Args[0], "keep", dir, file)
+	keeper := exec.Command(os.Args[0], "keep", dir, file, agentFile)
 	out, err := keeper.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +244,7 @@ func TestKeeperIsKilled(t *testing.T) {
 		return found
 	}
 	keeper := startKeeper(t, dir, "orphan")
-	target, err := New(Options{Binary: os.Args[0], Dir: dir})
+	target, err := New(Options{Agent: agentFile, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +332,7 @@ func TestFamily(t *testing.T) {
 // TestWrapsApart: each wrap of a plan as a deployment of its own, wrap 1 told
 // where the other is, and an environment for the functions.
 func TestWrapsApart(t *testing.T) {
-	target, err := New(Options{Binary: os.Args[0], Dir: shortDir(t), Grace: 2 * time.Second})
+	target, err := New(Options{Agent: agentFile, Dir: shortDir(t), Grace: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 func newTarget(t *testing.T, dir string, groups bool) *Target {
 	t.Helper()
-	target, err := New(Options{Binary: os.Args[0], Dir: dir, NoCgroups: !groups, Grace: 2 * time.Second})
+	target, err := New(Options{Agent: agentFile, Dir: dir, NoCgroups: !groups, Grace: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

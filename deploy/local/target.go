@@ -15,10 +15,11 @@ import (
 	"github.com/chiron-faas/chiron/deploy"
 )
 
-// Options of a Target. Binary is needed.
+// Options of a Target.
 type Options struct {
-	// Binary is the chiron executable whose "chiron wrap" runs the agents.
-	Binary string
+	// Agent is the file of chiron-agent, which runs the wraps. Without one nothing
+	// comes up; what is up can be seen and taken down.
+	Agent string
 	// Dir holds the state of all deployments; empty: DefaultDir. Its path must
 	// be short: sockets lie below (unix(7): 107 bytes in all).
 	Dir string
@@ -58,12 +59,11 @@ var _ deploy.Target = (*Target)(nil)
 
 // New prepares the state folder.
 func New(o Options) (*Target, error) {
-	if o.Binary == "" {
-		return nil, errors.New("local target: Options.Binary is empty: give the chiron executable")
-	}
 	var err error
-	if o.Binary, err = filepath.Abs(o.Binary); err != nil {
-		return nil, fmt.Errorf("local target: %w", err)
+	if o.Agent != "" {
+		if o.Agent, err = filepath.Abs(o.Agent); err != nil {
+			return nil, fmt.Errorf("local target: %w", err)
+		}
 	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir()
@@ -129,6 +129,9 @@ func makePrivate(dir string) error {
 
 // Up implements deploy.Target.
 func (t *Target) Up(ctx context.Context, d deploy.Deployment) (deploy.Running, error) {
+	if t.options.Agent == "" {
+		return nil, fmt.Errorf("deploy %q: Options.Agent is empty: give the file of chiron-agent, which runs the wraps", d.Name)
+	}
 	bundles, err := d.Check()
 	if err != nil {
 		return nil, err

@@ -168,7 +168,7 @@ func (w *wrap) well(took time.Duration) {
 	w.set(deploy.WrapReady, "")
 }
 
-// agent is one run of "chiron wrap".
+// agent is one run of chiron-agent.
 type agent struct {
 	cmd    *exec.Cmd
 	output *agentOutput
@@ -189,7 +189,7 @@ func (w *wrap) start() (*agent, error) {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("start wrap %s: %w", w.name, err)
 	}
-	args := []string{"wrap", w.bundle.Dir, "--listen", "unix://" + w.socket, "--leash", "--grace", o.Grace.String()}
+	args := []string{w.bundle.Dir, "--listen", "unix://" + w.socket, "--leash", "--grace", o.Grace.String()}
 	if cpus := distinct(w.cpus); len(cpus) > 0 {
 		args = append(args, "--cpus", joinInts(uniqueInOrder(w.cpus)))
 	}
@@ -210,7 +210,7 @@ func (w *wrap) start() (*agent, error) {
 		name, _, _ := strings.Cut(v, "=")
 		args = append(args, "--pass-env", name)
 	}
-	a := &agent{cmd: exec.Command(o.Binary, args...), output: &agentOutput{log: w.log}, exited: make(chan struct{})}
+	a := &agent{cmd: exec.Command(o.Agent, args...), output: &agentOutput{log: w.log}, exited: make(chan struct{})}
 	a.cmd.Dir = work
 	a.cmd.Env = environment(tmp, slices.Concat(o.Environ, w.keeper.env))
 	a.cmd.Stdin = w.keeper.leashed

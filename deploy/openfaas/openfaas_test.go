@@ -25,6 +25,7 @@ import (
 	"github.com/chiron-faas/chiron/gateway/auth"
 	"github.com/chiron-faas/chiron/gateway/provider"
 	"github.com/chiron-faas/chiron/internal/openfaas"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -37,7 +38,7 @@ type platform struct {
 
 func newPlatform(t *testing.T) *platform {
 	t.Helper()
-	binary := benchtest.Program(t)
+	agent := programtest.BuildAgent(t)
 	dir, err := os.MkdirTemp("", "cho") // short: sockets lie below
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func newPlatform(t *testing.T) *platform {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &platform{dir: dir}
 	made, err := provider.New(provider.Options{Dir: dir, Drain: 5 * time.Second, Target: func(dir string) (deploy.Target, error) {
-		target, err := local.New(local.Options{Binary: binary, Dir: dir, Grace: 2 * time.Second})
+		target, err := local.New(local.Options{Agent: agent, Dir: dir, Grace: 2 * time.Second})
 		p.local = append(p.local, target)
 		return target, err
 	}})

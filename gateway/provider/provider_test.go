@@ -24,6 +24,7 @@ import (
 	"github.com/chiron-faas/chiron/deploy/local"
 	"github.com/chiron-faas/chiron/gateway"
 	"github.com/chiron-faas/chiron/internal/openfaas"
+	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -47,7 +48,7 @@ func stateDir(t *testing.T) string {
 	return dir
 }
 
-func serve(t *testing.T, binary, dir string) *server {
+func serve(t *testing.T, agent, dir string) *server {
 	t.Helper()
 	s := &server{log: &bytes.Buffer{}}
 	var err error
@@ -55,7 +56,7 @@ func serve(t *testing.T, binary, dir string) *server {
 		Dir: dir, Version: "0.1.0", Drain: 5 * time.Second,
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{w: s.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Target: func(dir string) (deploy.Target, error) {
-			return local.New(local.Options{Binary: binary, Dir: dir, Grace: 2 * time.Second})
+			return local.New(local.Options{Agent: agent, Dir: dir, Grace: 2 * time.Second})
 		},
 	})
 	if err != nil {
@@ -161,7 +162,7 @@ def handler(event, context):
 
 // TestAPI walks through every endpoint: its answer, and what is wrong.
 func TestAPI(t *testing.T) {
-	s := serve(t, benchtest.Program(t), stateDir(t))
+	s := serve(t, programtest.BuildAgent(t), stateDir(t))
 	one := makeBundle(t, answers("one"))
 	image := "bundle:" + one.Dir
 
@@ -367,9 +368,9 @@ func (s *server) follow(t *testing.T) {
 // TestRestart: what was deployed is there after a restart of the gateway, and the
 // folder belongs to one at a time.
 func TestRestart(t *testing.T) {
-	binary, dir := benchtest.Program(t), stateDir(t)
+	agent, dir := programtest.BuildAgent(t), stateDir(t)
 	made := makeBundle(t, answers("kept"))
-	s := serve(t, binary, dir)
+	s := serve(t, agent, dir)
 	s.want(t, "POST", "/system/secrets", map[string]string{"name": "api-key", "value": "v"}, 201, "")
 	s.want(t, "POST", "/system/functions", openfaas.Deployment{Service: "f", Image: "bundle:" + made.Dir, Secrets: []string{"api-key"}}, 202, "")
 	if _, err := New(Options{Dir: dir, Target: s.options.Target}); err == nil || !strings.Contains(err.Error(), "another gateway") {
@@ -380,7 +381,7 @@ func TestRestart(t *testing.T) {
 	if err := os.RemoveAll(made.Dir); err != nil { // it has its copy
 		t.Fatal(err)
 	}
-	again := serve(t, binary, dir)
+	again := serve(t, agent, dir)
 	again.want(t, "POST", "/function/f", "{}", 200, `"word":"kept","env":null,"own":"bundle","secret":"v"`)
 	if f := again.find("f"); !f.created.Equal(created) {
 		t.Errorf("created %v, was %v", f.created, created)
@@ -389,7 +390,7 @@ func TestRestart(t *testing.T) {
 
 // TestUpdateUnderLoad: no request fails while a function is updated.
 func TestUpdateUnderLoad(t *testing.T) {
-	s := serve(t, benchtest.Program(t), stateDir(t))
+	s := serve(t, programtest.BuildAgent(t), stateDir(t))
 	var images [2]string
 	for n := range images {
 		images[n] = "bundle:" + makeBundle(t, answers(fmt.Sprint("v", n))).Dir

@@ -21,7 +21,7 @@ const (
 )
 
 // PeersVariable tells wrap 1 where the other wraps of its plan are, in the form of
-// "chiron wrap --peer", with commas.
+// "chiron-agent --peer", with commas.
 const PeersVariable = "CHIRON_PEERS"
 
 // ProviderName is what our own provider calls itself in /system/info.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/programtest"
 )
 
 // binary is the chiron that all tests run; scratch holds what they share. Set by
@@ -32,14 +34,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	scratch, binary = dir, filepath.Join(dir, "chiron")
-	args := []string{"build", "-o", binary}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	build := exec.Command("go", append(args, "github.com/chiron-faas/chiron/cmd/chiron")...)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
+	scratch, binary = dir, filepath.Join(dir, programtest.Chiron)
+	// The agent lies beside it, where it looks for it.
+	if err := programtest.Build(context.Background(), dir, programtest.Options{Race: raceEnabled}, programtest.Chiron, programtest.Agent); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
