@@ -31,7 +31,7 @@ func TestFind(t *testing.T) {
 		{name: "beside chiron", program: filepath.Join(beside, "chiron"), path: inPath, want: near},
 		{name: "in PATH", program: filepath.Join(empty, "chiron"), path: inPath, want: far},
 		{name: "named", program: filepath.Join(beside, "chiron"), named: other, path: inPath, want: other},
-		{name: "nowhere", program: filepath.Join(empty, "chiron"), path: empty, fault: "make build, or go install"},
+		{name: "nowhere", program: filepath.Join(empty, "chiron"), path: empty, fault: "make build makes both, as does go install"},
 		{name: "named and not there", program: filepath.Join(beside, "chiron"), named: "/no/such/agent", path: inPath, fault: "$CHIRON_AGENT"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,6 +12,8 @@ const (
 	Name = "chiron-agent"
 	// ImportPath of the program.
 	ImportPath = "github.com/chiron-faas/chiron/cmd/chiron-agent"
+	// both is what the go command installs the two programs by.
+	both = "github.com/chiron-faas/chiron/cmd/..."
 	// Variable of the environment that names another file.
 	Variable = "CHIRON_AGENT"
 )
@@ -32,7 +34,7 @@ func Find(program, named string) (string, error) {
 	}
 	path, err := exec.LookPath(Name)
 	if err != nil {
-		return "", fmt.Errorf("%s, which runs the wraps, is neither beside %s nor in PATH: make build, or go install github.com/chiron-faas/chiron/cmd/...", Name, program)
+		return "", fmt.Errorf("%s, which runs the wraps, is neither beside %s nor in PATH: make build makes both, as does go install %s", Name, program, both)
 	}
 	return filepath.Abs(path)
 }

@@ -28,7 +28,7 @@ func Check(file string, own *debug.BuildInfo) error {
 	}
 	agents, ours := versionOf(info), versionOf(own)
 	if agents != ours {
-		return fmt.Errorf("agent %s is %s, and this chiron is %s: make build makes both, and so does go install github.com/chiron-faas/chiron/cmd/...", file, agents, ours)
+		return fmt.Errorf("agent %s is %s, and this chiron is %s: make build makes both, as does go install %s", file, agents, ours, both)
 	}
 	return nil
 }
