@@ -1,25 +1,16 @@
 package local
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
+	"sync"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/logs"
 )
-
-// followEvery is how often a log that is followed is looked at.
-const followEvery = 100 * time.Millisecond
 
 // Logs implements deploy.Target.
 func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emit func(deploy.LogLine) error) error {
@@ -30,131 +21,35 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return notFound(name)
 	}
-	var readers []*logReader
-	defer func() {
-		for _, r := range readers {
-			r.close()
-		}
-	}()
-	var past []deploy.LogLine
-	readers = newLogs(dir, o, readers)
-	for _, r := range readers {
-		older := &logReader{path: r.path + ".1"}
-		past = append(past, older.read(o)...)
-		older.close()
-		past = append(past, r.read(o)...)
-	}
-	slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
-	switch {
-	case o.Tail < 0:
-		past = nil
-	case o.Tail > 0 && len(past) > o.Tail:
-		past = past[len(past)-o.Tail:]
-	}
-	for _, line := range past {
-		if err := emit(line); err != nil {
-			return err
-		}
-	}
-	for o.Follow {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(followEvery):
-		}
-		// Asked before reading: what was written until then is read below, from
-		// files that may have been removed since.
-		over := !t.held(name)
-		var lines []deploy.LogLine
-		readers = newLogs(dir, o, readers) // of instances that came up since
-		for _, r := range readers {
-			lines = append(lines, r.read(o)...)
-		}
-		slices.SortStableFunc(lines, func(a, b deploy.LogLine) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) })
-		for _, line := range lines {
-			if err := emit(line); err != nil {
-				return err
-			}
-		}
-		if over {
-			return nil // taken down, or its keeper was killed: nothing more comes
-		}
-	}
-	return nil
+	return logs.Read(ctx, filepath.Join(dir, "logs"), o, func() bool { return !t.held(name) }, emit)
 }
 
-// newLogs adds a reader for every log that the options ask for and that has none.
-func newLogs(dir string, o deploy.LogOptions, readers []*logReader) []*logReader {
-	paths, _ := filepath.Glob(filepath.Join(dir, "logs", "*.log")) // fails only for a bad pattern
-	for _, path := range paths {
-		wrap, _, _ := strings.Cut(filepath.Base(path), ".") // of whichever instance
-		known := slices.ContainsFunc(readers, func(r *logReader) bool { return r.path == path })
-		if !known && (len(o.Wraps) == 0 || slices.Contains(o.Wraps, wrap)) {
-			readers = append(readers, &logReader{path: path})
+// agentOutput takes an agent's standard error: a JSON object a line, or what the
+// Go runtime has to say when it ends in an unforeseen way.
+type agentOutput struct {
+	logs.Lines
+
+	mu   sync.Mutex
+	last string // message of the last error; guarded by mu
+}
+
+func newAgentOutput(log *logs.File, wrap string) *agentOutput {
+	o := &agentOutput{}
+	o.Take = func(data []byte) {
+		line := logs.Parse(data, wrap)
+		if line.Level == "ERROR" && line.Function == "" {
+			o.mu.Lock()
+			o.last = line.Text
+			o.mu.Unlock()
 		}
+		log.Add(line)
 	}
-	return readers
+	return o
 }
 
-// logReader reads a log as it grows, and its successor when it is moved aside.
-type logReader struct {
-	path    string
-	file    *os.File
-	partial []byte
-}
-
-// read returns the lines since the last read that the options ask for.
-func (r *logReader) read(o deploy.LogOptions) []deploy.LogLine {
-	var lines []deploy.LogLine
-	for {
-		if r.file == nil {
-			f, err := os.Open(r.path)
-			if err != nil {
-				return lines
-			}
-			r.file, r.partial = f, nil
-		}
-		if lines = r.rest(lines, o); r.file == nil {
-			return lines
-		}
-		ours, err1 := r.file.Stat()
-		there, err2 := os.Stat(r.path)
-		if err1 != nil || err2 != nil || os.SameFile(ours, there) {
-			return lines
-		}
-		if lines = r.rest(lines, o); r.file == nil { // what was written between the two looks
-			return lines
-		}
-		r.close()
-	}
-}
-
-func (r *logReader) rest(lines []deploy.LogLine, o deploy.LogOptions) []deploy.LogLine {
-	b := bufio.NewReader(r.file)
-	for {
-		chunk, err := b.ReadBytes('\n')
-		r.partial = append(r.partial, chunk...)
-		if err != nil { // io.EOF: the rest of a line may come
-			if !errors.Is(err, io.EOF) {
-				r.close()
-			}
-			return lines
-		}
-		var line deploy.LogLine
-		if json.Unmarshal(bytes.TrimSpace(r.partial), &line) == nil && asked(line, o) {
-			lines = append(lines, line)
-		}
-		r.partial = r.partial[:0]
-	}
-}
-
-func asked(line deploy.LogLine, o deploy.LogOptions) bool {
-	return (o.Function == "" || line.Function == o.Function) && (o.Since.IsZero() || !line.Time.Before(o.Since))
-}
-
-func (r *logReader) close() {
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
-	}
+// lastError is the message of the last error that the agent logged.
+func (o *agentOutput) lastError() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
 }

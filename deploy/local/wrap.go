@@ -19,6 +19,7 @@ import (
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/logs"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -48,7 +49,7 @@ type wrap struct {
 	socket string
 	limits limits
 	group  group
-	log    *logFile
+	log    *logs.File
 	client *http.Client
 
 	mu     sync.Mutex
@@ -67,7 +68,7 @@ func newWrap(i *instance, spec *plan.Wrap, b bundle.Bundle, cpus []int) (*wrap, 
 		return nil, fmt.Errorf("deploy %q: the socket %s has %d bytes and may have %d: choose a shorter state folder", k.name, w.socket, n, maxSocketPath)
 	}
 	var err error
-	if w.log, err = openLog(filepath.Join(k.dir, "logs", label+".log"), k.target.options.Lines, label); err != nil {
+	if w.log, err = logs.Open(filepath.Join(k.dir, "logs", label+logs.Ending), k.target.options.Lines); err != nil {
 		return nil, err
 	}
 	w.status = deploy.WrapStatus{
@@ -210,7 +211,7 @@ func (w *wrap) start() (*agent, error) {
 		name, _, _ := strings.Cut(v, "=")
 		args = append(args, "--pass-env", name)
 	}
-	a := &agent{cmd: exec.Command(o.Agent, args...), output: &agentOutput{log: w.log}, exited: make(chan struct{})}
+	a := &agent{cmd: exec.Command(o.Agent, args...), output: newAgentOutput(w.log, w.label), exited: make(chan struct{})}
 	a.cmd.Dir = work
 	a.cmd.Env = environment(tmp, slices.Concat(o.Environ, w.keeper.env))
 	a.cmd.Stdin = w.keeper.leashed
@@ -233,7 +234,7 @@ func (w *wrap) start() (*agent, error) {
 	// not signalled: exited comes first.
 	go func() { // ends with the agent, which stop waits for
 		_ = a.cmd.Wait()
-		a.output.end()
+		a.output.End()
 		close(a.exited)
 	}()
 	if err != nil {

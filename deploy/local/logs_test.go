@@ -1,21 +1,20 @@
 package local
 
 import (
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/logs"
 )
 
 func TestAgentOutput(t *testing.T) {
 	var got []deploy.LogLine
-	log, err := openLog(filepath.Join(t.TempDir(), "w.log"), func(l deploy.LogLine) { got = append(got, l) }, "w")
+	log, err := logs.Open(filepath.Join(t.TempDir(), "w.log"), func(l deploy.LogLine) { got = append(got, l) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &agentOutput{log: log}
+	o := newAgentOutput(log, "w")
 	// Writes end anywhere, and the last line may have no end.
 	for _, part := range []string{
 		`{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"he`, `llo","function":"f","request_id":"r","stream":"stdout"}` + "\n\n",
@@ -28,7 +27,7 @@ func TestAgentOutput(t *testing.T) {
 	if o.lastError() != "last word" {
 		t.Errorf("last error %q: a function's is not the agent's", o.lastError())
 	}
-	o.end()
+	o.End()
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,37 +42,5 @@ func TestAgentOutput(t *testing.T) {
 	}
 	if l := got[3]; l.Text != "panic: bare" || l.Level != "ERROR" || o.lastError() != l.Text {
 		t.Errorf("line %+v", l)
-	}
-}
-
-// TestRotation: a log keeps to its size, and who follows it misses nothing.
-func TestRotation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "w.log")
-	log, err := openLog(path, nil, "w")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &logReader{path: path}
-	defer r.close()
-	long := strings.Repeat("x", 1<<20)
-	seen := 0
-	const lines = 20
-	for range lines {
-		log.add(deploy.LogLine{Wrap: "w", Text: long})
-		seen += len(r.read(deploy.LogOptions{}))
-	}
-	if seen != lines {
-		t.Errorf("the follower saw %d of %d lines", seen, lines)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []string{path, path + ".1"} {
-		if info, err := os.Stat(p); err != nil || info.Size() > maxLogFile {
-			t.Errorf("%s: %v, %v: over %d bytes", p, info, err, maxLogFile)
-		}
-	}
-	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 2 {
-		t.Errorf("files %v, %v, want the log and one older", entries, err)
 	}
 }
