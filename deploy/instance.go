@@ -1,6 +1,9 @@
 package deploy
 
-import "context"
+import (
+	"context"
+	"net"
+)
 
 // Instance is one set of all the wraps of a plan: it can serve every request of
 // the deployment by itself.
@@ -15,6 +18,12 @@ type Instance interface {
 	// Stop ends the instance: requests inside are finished within the target's
 	// grace period. A second Stop waits for the first.
 	Stop(ctx context.Context) error
+}
+
+// Dialer is an Instance that is not to be reached with net.Dial, such as one in a
+// network of its own. Its Address is for messages.
+type Dialer interface {
+	Dial(ctx context.Context, wrap string) (net.Conn, error)
 }
 
 // Scalable is a Running whose instances can be started and stopped one by one.

@@ -15,6 +15,7 @@ import (
 	"github.com/chiron-faas/chiron/deploy/local"
 	"github.com/chiron-faas/chiron/gateway"
 	"github.com/chiron-faas/chiron/gateway/auth"
+	"github.com/chiron-faas/chiron/gateway/container"
 	"github.com/chiron-faas/chiron/gateway/provider"
 	"github.com/chiron-faas/chiron/gateway/queue"
 	"github.com/chiron-faas/chiron/pipeline"
@@ -86,8 +87,12 @@ func (a *app) serveGateway(ctx context.Context, f gatewayFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	front := &frontDoor{}
 	p, err := provider.New(provider.Options{
 		Dir: f.state, Version: readVersion().Version, Log: a.log(),
+		Images: func(dir string) (*container.Engine, error) {
+			return container.New(ctx, container.Options{Dir: dir, Gateway: front, Log: a.log()})
+		},
 		Target: func(dir string) (deploy.Target, error) {
 			return local.New(local.Options{Agent: agent, Dir: dir, Log: a.log()})
 		},
@@ -96,7 +101,6 @@ func (a *app) serveGateway(ctx context.Context, f gatewayFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	front := &frontDoor{}
 	o := queue.Options{URL: f.nats, Handler: front, Log: a.log()}
 	if f.nats == "" {
 		o.Dir = filepath.Join(f.state, "async")
@@ -137,10 +141,11 @@ func (a *app) stateDir() (string, error) {
 	return filepath.Join(dir, "chiron", "gateway"), nil
 }
 
-// frontDoor hands the queue's calls to the gateway, which is made after the queue.
+// frontDoor hands the queue's calls, and those of containers, to the gateway, which
+// is made after them.
 type frontDoor struct{ gateway *gateway.Gateway }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Nobody calls before the gateway is there.
 func (f *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.gateway.ServeHTTP(w, r) }
 
 // isLoopback says whether only this machine can reach an address.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -316,7 +317,11 @@ func (f *Fleet) place(m *member, wrap string, now time.Time) Place {
 	c := m.clients[wrap]
 	if c == nil {
 		network, address, _ := m.Address(wrap)
-		c = hop.NewClient(hop.Options{Network: network, Address: address, MaxIdle: f.line(wrap).limit})
+		o := hop.Options{Network: network, Address: address, MaxIdle: f.line(wrap).limit}
+		if d, ok := m.Instance.(deploy.Dialer); ok {
+			o.Dial = func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, wrap) }
+		}
+		c = hop.NewClient(o)
 		m.clients[wrap] = c
 	}
 	return Place{Client: c, Instance: m.Number(), Alone: len(f.members) == 1, Suspect: now.Before(m.suspended), fleet: f, member: m, wrap: wrap}

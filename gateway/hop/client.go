@@ -18,6 +18,9 @@ type Options struct {
 	// Network and Address as net.Dial takes them: "unix", "/run/wrap-1.sock" or
 	// "tcp", "127.0.0.1:8081".
 	Network, Address string
+	// Dial connects instead; nil: net.Dial. Network and Address are for messages
+	// then.
+	Dial func(context.Context) (net.Conn, error)
 	// MaxIdle connections are kept; 0 means DefaultMaxIdle.
 	MaxIdle int
 	// RestartWait is how long after its first failed connection a backend is
@@ -44,7 +47,6 @@ const (
 // flight has a connection of its own.
 type Client struct {
 	options Options
-	dialer  net.Dialer
 
 	mu     sync.Mutex
 	idle   []*conn // the warmest last; guarded by mu
@@ -62,7 +64,11 @@ func NewClient(o Options) *Client {
 	if o.RestartWait == 0 {
 		o.RestartWait = DefaultRestartWait
 	}
-	return &Client{options: o, dialer: net.Dialer{Timeout: dialTimeout}}
+	if o.Dial == nil {
+		d := &net.Dialer{Timeout: dialTimeout}
+		o.Dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, o.Network, o.Address) }
+	}
+	return &Client{options: o}
 }
 
 // Address is the backend's, for messages.
@@ -140,7 +146,7 @@ func (c *Client) connect(ctx context.Context, deadline time.Time, noWait bool) (
 		defer cancel()
 	}
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		nc, err := c.dialer.DialContext(dialCtx, c.options.Network, c.options.Address)
+		nc, err := c.options.Dial(dialCtx)
 		if err == nil {
 			c.mu.Lock()
 			c.downSince = time.Time{}

@@ -1,5 +1,5 @@
 // Package provider is the administration side of OpenFaaS' REST API, for
-// functions that are bundles: what answers /system/ of a gateway that others
+// functions that are bundles or container images: what answers /system/ of a gateway that others
 // deploy to.
 //
 //	/system/functions           GET list, POST deploy, PUT update, DELETE
@@ -13,8 +13,9 @@
 //
 // # One function
 //
-// The image of a function is "bundle:" and the absolute path of a bundle's folder
-// on the gateway's machine (bundle.Build makes it). It is copied, so that another
+// The image of a function is a container image's name, which package container
+// pulls and runs, or "bundle:" and the absolute path of a bundle's folder on the
+// gateway's machine (bundle.Build makes it). A bundle is copied, so that another
 // build does not change what runs, checked against its checksums, and started as
 // a deployment of its own whose instances are the replicas. An update starts
 // beside what runs, takes over its route in one step and lets the requests inside
@@ -28,5 +29,5 @@
 // are never in an answer or a log.
 //
 // Where it stands: right of gateway, whose routes it sets, and of deploy, whose
-// targets run the bundles. It knows nothing of requests.
+// targets run the bundles, and of container, which runs images. It knows nothing of requests.
 package provider

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/gateway"
+	"github.com/chiron-faas/chiron/gateway/container"
 	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/internal/openfaas"
 	"github.com/chiron-faas/chiron/plan"
@@ -29,8 +31,8 @@ type function struct {
 	changing   sync.Mutex
 	digest     string
 	generation int
-	// kept is the bundle of the version before, so that it can be gone back to.
-	kept bundle.Bundle
+	// kept is what the version before was made of, so that it can be gone back to.
+	kept *content
 
 	mu      sync.Mutex
 	spec    openfaas.Deployment // guarded by mu
@@ -41,15 +43,26 @@ type function struct {
 
 // version is what runs of a function.
 type version struct {
-	bundle  bundle.Bundle
-	bundles *bundleStore
+	content *content
 	running deploy.Scalable
-	target  deploy.Target
-	fleet   *fleet.Fleet
-	wrap    plan.Wrap
-	scale   scale
-	// secrets is the folder that its secrets are in.
-	secrets string
+	// logs calls emit as deploy.Target's Logs does.
+	logs  func(ctx context.Context, o deploy.LogOptions, emit func(deploy.LogLine) error) error
+	fleet *fleet.Fleet
+	scale scale
+	// inside is the most requests that a replica works on at once.
+	inside int
+	// secrets is the folder that its secrets are in, readable is who may read them.
+	secrets  string
+	readable fs.FileMode
+}
+
+// content is what a version is made of, a bundle or an image, which stays in its
+// store until it is released.
+type content struct {
+	digest  string
+	bundle  bundle.Bundle
+	image   *container.Image // nil: it is a bundle
+	release func()
 }
 
 func orNone(m *map[string]string) map[string]string {
@@ -76,59 +89,93 @@ func (f *function) specification() openfaas.Deployment {
 const secretsVariable = "CHIRON_SECRETS"
 
 // begin starts a version of a function, which end ends. The caller holds the
-// function's changing. f.digest is that of the bundle where it is here already.
+// function's changing. f.digest is that of what is here already.
 func (p *Provider) begin(ctx context.Context, name string, spec openfaas.Deployment, generation int) (_ *version, err error) {
 	var digest string
 	if f := p.find(name); f != nil && f.spec.Image == spec.Image && f.generation == generation {
-		digest = f.digest // it comes back: its folder may be gone
+		digest = f.digest // it comes back: what it was made from may be gone
 	}
-	var b bundle.Bundle
-	if digest != "" {
-		b, err = p.bundles.keep(digest, "")
-	} else {
-		b, err = p.bundles.take(spec.Image)
-	}
-	if err != nil {
+	v := &version{readable: private}
+	if v.content, err = p.hold(ctx, spec.Image, digest); err != nil {
 		return nil, err
 	}
-	v := &version{bundle: b, bundles: p.bundles, target: p.targets[generation%len(p.targets)]}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(v.secrets)
 			if digest == "" { // else it is still the function's
-				p.bundles.release(b)
+				v.content.release()
 			}
 		}
 	}()
-	d, err := p.deployment(name, spec, b)
-	if err != nil {
-		return nil, err
-	}
-	v.wrap = d.Wraps()[0]
 	if v.scale, err = scaleOf(orNone(spec.Labels)); err != nil {
 		return nil, err
 	}
+	if v.content.image != nil {
+		v.readable = readable // by the container's user; no other can reach the folder above
+	}
 	v.secrets = p.secretsOf(name, generation)
-	if err := p.mountSecrets(v.secrets, spec.Secrets); err != nil {
+	if err := p.mountSecrets(v, spec.Secrets); err != nil {
 		return nil, err
 	}
-	if len(spec.Secrets) > 0 {
-		d.Env = append(d.Env, secretsVariable+"="+v.secrets)
+	if v.content.image != nil {
+		err = p.runImage(ctx, v, name, spec, generation)
+	} else {
+		err = p.runBundle(ctx, v, name, spec, generation)
 	}
-	up, err := v.target.Up(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	scalable, ok := up.(deploy.Scalable)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("the target of function %q runs one replica only", name), up.Down(context.WithoutCancel(ctx)))
-	}
-	v.running = scalable
 	v.fleet = fleet.New(fleet.Options{
-		First: scalable.First(), Start: scalable.Start, Min: v.scale.least, Max: v.scale.most, Idle: v.scale.idle,
-		Limit: func(string) int { return v.wrap.MaxInside() }, Log: p.log.With("function", name),
+		First: v.running.First(), Start: v.running.Start, Min: v.scale.least, Max: v.scale.most, Idle: v.scale.idle,
+		Limit: func(string) int { return v.inside }, Log: p.log.With("function", name),
 	})
 	return v, nil
+}
+
+// hold has what an image's name leads to in its store; digest, where it is not
+// empty, is what it led to when the function was deployed.
+func (p *Provider) hold(ctx context.Context, image, digest string) (*content, error) {
+	if !isBundle(image) {
+		return p.holdImage(ctx, image, digest)
+	}
+	var b bundle.Bundle
+	var err error
+	if digest != "" {
+		b, err = p.bundles.keep(digest, "")
+	} else {
+		b, err = p.bundles.take(image)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &content{digest: b.Digest, bundle: b, release: func() { p.bundles.release(b) }}, nil
+}
+
+// runBundle starts a version that is a bundle.
+func (p *Provider) runBundle(ctx context.Context, v *version, name string, spec openfaas.Deployment, generation int) error {
+	d, err := p.deployment(name, spec, v.content.bundle)
+	if err != nil {
+		return err
+	}
+	w := d.Wraps()[0]
+	v.inside = w.MaxInside()
+	if len(spec.Secrets) > 0 {
+		d.Env = append(d.Env, secretsVariable+"="+v.secrets)
+	}
+	target := p.targets[generation%len(p.targets)]
+	v.logs = func(ctx context.Context, o deploy.LogOptions, emit func(deploy.LogLine) error) error {
+		return target.Logs(ctx, name, o, emit)
+	}
+	up, err := target.Up(ctx, d)
+	if err != nil {
+		return err
+	}
+	scalable, ok := up.(deploy.Scalable)
+	if !ok {
+		return errors.Join(fmt.Errorf("the target of function %q runs one replica only", name), up.Down(context.WithoutCancel(ctx)))
+	}
+	v.running = scalable
+	return nil
 }
 
 // deployment is the one wrap that a function is, for the target.
@@ -141,15 +188,11 @@ func (p *Provider) deployment(name string, spec openfaas.Deployment, b bundle.Bu
 	if _, err := d.Check(); err != nil {
 		return d, errBadImage{err}
 	}
-	for _, key := range slices.Sorted(maps.Keys(spec.EnvVars)) {
-		value := spec.EnvVars[key]
-		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") {
-			return d, errBadImage{fmt.Errorf("envVars: %q cannot be set", key)}
-		}
-		if key != openfaas.PeersVariable {
-			d.Env = append(d.Env, key+"="+value)
-			continue
-		}
+	if d.Env, err = environment(spec); err != nil {
+		return d, err
+	}
+	if value, ok := spec.EnvVars[openfaas.PeersVariable]; ok {
+		d.Env = slices.DeleteFunc(d.Env, func(v string) bool { return strings.HasPrefix(v, openfaas.PeersVariable+"=") })
 		for peer := range strings.SplitSeq(value, ",") {
 			wrap, address, ok := strings.Cut(strings.TrimSpace(peer), "=")
 			if !ok {
@@ -173,6 +216,19 @@ func (p *Provider) deployment(name string, spec openfaas.Deployment, b bundle.Bu
 	return d, nil
 }
 
+// environment is what a deployment sets, "NAME=value", by name.
+func environment(spec openfaas.Deployment) ([]string, error) {
+	var env []string
+	for _, key := range slices.Sorted(maps.Keys(spec.EnvVars)) {
+		value := spec.EnvVars[key]
+		if key == "" || strings.ContainsAny(key, "=\x00") || strings.Contains(value, "\x00") {
+			return nil, errBadImage{fmt.Errorf("envVars: %q cannot be set", key)}
+		}
+		env = append(env, key+"="+value)
+	}
+	return env, nil
+}
+
 // take makes a version the one that is served, and ends the one before.
 func (p *Provider) take(f *function, v *version) error {
 	f.mu.Lock()
@@ -182,24 +238,24 @@ func (p *Provider) take(f *function, v *version) error {
 	f.mu.Unlock()
 	drained, err := p.router.Set(gateway.Route{
 		Name: f.name, Kind: gateway.Whole, Endpoint: v.running.Workflow(), Fleet: v.fleet,
-		Concurrency: v.wrap.MaxInside() * v.scale.most, Labels: orNone(spec.Labels), Annotations: orNone(spec.Annotations), Deployed: created,
+		Concurrency: v.inside * v.scale.most, Labels: orNone(spec.Labels), Annotations: orNone(spec.Annotations), Deployed: created,
 	})
 	if err != nil {
 		return err
 	}
 	if old != nil {
 		p.retire(f.name, old, drained)
-		p.drop(f)
-		f.kept = old.bundle
+		f.drop()
+		f.kept = old.content
 	}
 	return nil
 }
 
-// drop gives up the bundle that is kept of the version before.
-func (p *Provider) drop(f *function) {
-	if f.kept.Dir != "" {
-		p.bundles.release(f.kept)
-		f.kept = bundle.Bundle{}
+// drop gives up what is kept of the version before.
+func (f *function) drop() {
+	if f.kept != nil {
+		f.kept.release()
+		f.kept = nil
 	}
 }
 
@@ -222,7 +278,7 @@ func (v *version) stop(ctx context.Context) error {
 
 // end takes a version down for good.
 func (v *version) end(ctx context.Context) error {
-	defer v.bundles.release(v.bundle)
+	defer v.content.release()
 	return v.stop(ctx)
 }
 
@@ -250,7 +306,7 @@ func (p *Provider) deploy(ctx context.Context, spec openfaas.Deployment) error {
 	p.mu.Unlock()
 	v, err := p.begin(ctx, f.name, spec, 0)
 	if err == nil {
-		f.digest = v.bundle.Digest
+		f.digest = v.content.digest
 		if err = p.write(f.name, record{Spec: spec, Digest: f.digest, Created: f.created}); err == nil {
 			err = p.take(f, v)
 		}
@@ -276,26 +332,29 @@ func (p *Provider) update(ctx context.Context, spec openfaas.Deployment) error {
 	if f.gone() {
 		return errNotFound
 	}
-	if f.version() != nil && reflect.DeepEqual(f.specification(), spec) && p.sameBundle(f, spec.Image) {
+	if f.version() != nil && reflect.DeepEqual(f.specification(), spec) && p.sameContent(ctx, f, spec.Image) {
 		return nil
 	}
 	v, err := p.begin(ctx, f.name, spec, f.generation+1)
 	if err != nil {
 		return err
 	}
-	if err := p.write(f.name, record{Spec: spec, Digest: v.bundle.Digest, Created: f.created, Generation: f.generation + 1}); err != nil {
+	if err := p.write(f.name, record{Spec: spec, Digest: v.content.digest, Created: f.created, Generation: f.generation + 1}); err != nil {
 		return errors.Join(err, v.end(context.WithoutCancel(ctx)))
 	}
 	f.generation++
-	f.digest = v.bundle.Digest
+	f.digest = v.content.digest
 	f.mu.Lock()
 	f.spec = spec
 	f.mu.Unlock()
 	return p.take(f, v)
 }
 
-// sameBundle says whether the image is still what runs.
-func (p *Provider) sameBundle(f *function, image string) bool {
+// sameContent says whether an image's name still leads to what runs.
+func (p *Provider) sameContent(ctx context.Context, f *function, image string) bool {
+	if !isBundle(image) {
+		return p.leadsTo(ctx, image, f.digest)
+	}
 	dir, digest, err := parseImage(image)
 	if err == nil && digest == "" {
 		digest, err = bundle.Digest(dir)
@@ -321,9 +380,9 @@ func (p *Provider) remove(name string) error {
 	drained := p.router.Remove(name)
 	if v := f.version(); v != nil {
 		p.retire(name, v, drained)
-		p.bundles.release(v.bundle)
+		v.content.release()
 	}
-	p.drop(f)
+	f.drop()
 	p.forget(f)
 	return nil
 }

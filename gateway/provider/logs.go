@@ -70,7 +70,7 @@ func (p *Provider) logs(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
-	err := v.target.Logs(ctx, name, o, func(l deploy.LogLine) error {
+	err := v.logs(ctx, o, func(l deploy.LogLine) error {
 		line := openfaas.LogLine{
 			Name: name, Namespace: p.options.Namespace, Instance: cmp.Or(l.Wrap, name), Timestamp: l.Time, Text: l.Text,
 			Level: l.Level, Function: l.Function, RequestID: l.RequestID, Stream: l.Stream, Attrs: l.Attrs,

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/gateway"
+	"github.com/chiron-faas/chiron/gateway/container"
 )
 
 // DefaultNamespace is OpenFaaS' own.
@@ -30,6 +31,10 @@ type Options struct {
 	// Target makes a target that keeps its state in the folder. Its deployments
 	// must be deploy.Scalable.
 	Target func(dir string) (deploy.Target, error)
+	// Images makes what runs functions that are container images, with its state in
+	// the folder. Where it fails, they are refused, and its error is told; nil: the
+	// same.
+	Images func(dir string) (*container.Engine, error)
 	// Namespace of all functions; empty: DefaultNamespace.
 	Namespace string
 	// Version and Commit of this program, for /system/info.
@@ -59,8 +64,11 @@ type Provider struct {
 	targets [2]deploy.Target
 	bundles *bundleStore
 	secrets *secretStore
-	router  Router
-	life    context.Context // of those who follow logs
+	// images runs those that are images; nil: noImages says why not.
+	images   *container.Engine
+	noImages error
+	router   Router
+	life     context.Context // of those who follow logs
 
 	mu        sync.Mutex
 	functions map[string]*function // guarded by mu
@@ -78,6 +86,9 @@ func New(o Options) (*Provider, error) {
 	if o.Drain <= 0 {
 		o.Drain = 30 * time.Second
 	}
+	if o.Images == nil {
+		o.Images = func(string) (*container.Engine, error) { return nil, errors.New("it was not told to run images") }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -92,6 +103,9 @@ func New(o Options) (*Provider, error) {
 		return nil, err
 	}
 	if err := p.open(); err != nil {
+		if p.images != nil {
+			err = errors.Join(err, p.images.Close())
+		}
 		return nil, errors.Join(err, p.lock.Close())
 	}
 	p.mux = p.newMux()
@@ -107,6 +121,7 @@ func (p *Provider) open() error {
 	}
 	p.bundles = &bundleStore{dir: filepath.Join(p.options.Dir, "bundles"), used: make(map[string]int)}
 	p.secrets = &secretStore{dir: filepath.Join(p.options.Dir, "secrets")}
+	p.images, p.noImages = p.options.Images(filepath.Join(p.options.Dir, "images"))
 	return p.load()
 }
 
@@ -148,6 +163,9 @@ func (p *Provider) Start(ctx context.Context, r Router) {
 	}
 	all.Wait()
 	p.bundles.sweep()
+	if p.images != nil {
+		p.images.Sweep()
+	}
 }
 
 // startsAtOnce is how many functions start side by side with the gateway: each
@@ -173,6 +191,9 @@ func (p *Provider) Close() error {
 		})
 	}
 	ended.Wait()
+	if p.images != nil {
+		failures = append(failures, p.images.Close())
+	}
 	return errors.Join(errors.Join(failures...), p.lock.Close())
 }
 

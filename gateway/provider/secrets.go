@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -96,21 +97,26 @@ func (p *Provider) secretsOf(name string, generation int) string {
 	return filepath.Join(p.options.Dir, "functions", name, "secrets-"+strconv.Itoa(generation%2))
 }
 
-// mountSecrets gives a function its secrets, a file each.
-func (p *Provider) mountSecrets(dir string, names []string) error {
+// mountSecrets gives a version its secrets, a file each.
+func (p *Provider) mountSecrets(v *version, names []string) error {
+	dir := v.secrets
 	if err := os.RemoveAll(dir); err != nil { // of a gateway that was killed
 		return fmt.Errorf("secrets: %w", err)
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	folder := fs.FileMode(0o700)
+	if v.readable != private {
+		folder = 0o755
+	}
+	if err := os.MkdirAll(dir, folder); err != nil {
 		return fmt.Errorf("secrets: %w", err)
 	}
 	for _, name := range names {
 		value, err := p.secrets.value(name)
 		if err == nil {
-			err = writePrivate(filepath.Join(dir, name), value)
+			err = writeSecret(filepath.Join(dir, name), value, v.readable)
 		}
 		if err != nil {
 			return fmt.Errorf("secret %q: %w", name, err)
@@ -125,7 +131,7 @@ func (p *Provider) renewSecret(name string, value []byte) error {
 	for _, f := range p.all() {
 		f.changing.Lock()
 		if v := f.version(); v != nil && slices.Contains(f.specification().Secrets, name) {
-			failures = append(failures, writePrivate(filepath.Join(v.secrets, name), value))
+			failures = append(failures, writeSecret(filepath.Join(v.secrets, name), value, v.readable))
 		}
 		f.changing.Unlock()
 	}

@@ -30,13 +30,14 @@ type bundleStore struct {
 // errBadImage is the fault of who asked.
 type errBadImage struct{ error }
 
-// parseImage reads an image's name: "bundle:/srv/bundles/wrap-1", with the digest
-// that the bundle must have ("@sha256:…") or without.
+// bundlePrefix begins the images that are bundles.
+const bundlePrefix = "bundle:"
+
+// parseImage reads the name of an image that is a bundle:
+// "bundle:/srv/bundles/wrap-1", with the digest that the bundle must have
+// ("@sha256:…") or without.
 func parseImage(image string) (dir, digest string, err error) {
-	dir, ok := strings.CutPrefix(image, "bundle:")
-	if !ok {
-		return "", "", errBadImage{fmt.Errorf("image %q: this gateway runs bundles: write bundle:/PATH, the folder of a bundle on its machine", image)}
-	}
+	dir = strings.TrimPrefix(image, bundlePrefix)
 	if at := strings.LastIndex(dir, "@sha256:"); at >= 0 {
 		dir, digest = dir[:at], dir[at+1:]
 		if !digests.MatchString(digest) {
@@ -234,7 +235,7 @@ func (s *secretStore) put(name string, value []byte, isNew bool) error {
 	case !there && !isNew:
 		return errNoSecret
 	}
-	return writePrivate(filepath.Join(s.dir, name), value)
+	return writeSecret(filepath.Join(s.dir, name), value, private)
 }
 
 func (s *secretStore) remove(name string) error {
@@ -247,13 +248,22 @@ func (s *secretStore) remove(name string) error {
 	return err
 }
 
-// writePrivate writes a file that only this user can read, whole or not at all.
-func writePrivate(path string, data []byte) error {
+// Who may read a file with a secret: only this user, or whoever reaches its folder.
+const (
+	private  fs.FileMode = 0o600
+	readable fs.FileMode = 0o444
+)
+
+// writeSecret writes a file whole or not at all.
+func writeSecret(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".writing-*") // 0600
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
