@@ -55,6 +55,8 @@ type peer struct {
 	transport *http.Transport
 	streams   sync.WaitGroup
 
+	overheads overheads
+
 	mu   sync.Mutex
 	idle []*peerConn // guarded by mu; the last is the freshest
 }

@@ -25,6 +25,8 @@ type Stats struct {
 	// Zygote is the language host's first process.
 	Zygote    ProcessStats   `json:"zygote"`
 	Processes []ProcessStats `json:"processes"`
+	// Peers are the wraps that this one calls, in the plan's order.
+	Peers []PeerStats `json:"peers,omitempty"`
 }
 
 // ProcessStats is one process of the plan, or the zygote.
@@ -71,6 +73,11 @@ func (a *Agent) stats() Stats {
 			ps.Waiting, ps.ReplacementUS = p.shelf.waitingNow(), p.shelf.replacement().Microseconds()
 		}
 		s.Processes = append(s.Processes, ps)
+	}
+	for _, p := range a.peers {
+		if p != nil {
+			s.Peers = append(s.Peers, p.overheads.stats(p.name))
+		}
 	}
 	return s
 }

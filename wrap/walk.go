@@ -295,6 +295,9 @@ func (w *walk) receive(x *exchange) (*peerReply, error) {
 	if r.status != 200 {
 		return nil, peerRefusal(x.peer.name, r)
 	}
+	if d, ok := worked(r.header); ok {
+		x.peer.overheads.add(r.took, d)
+	}
 	return r, nil
 }
 
@@ -303,11 +306,11 @@ func (w *walk) graft(r *peerReply) {
 	if err := json.Unmarshal([]byte(r.header.Get(HeaderTrace)), &spans); err != nil {
 		return // a trace is a help, its loss no failure
 	}
-	worked, err := time.ParseDuration(r.header.Get(headerDuration) + "s")
-	if err != nil {
-		worked = r.took
+	own, ok := worked(r.header)
+	if !ok {
+		own = r.took
 	}
-	w.r.trace.graft(spans, r.sent.Sub(w.r.start), r.took, worked)
+	w.r.trace.graft(spans, r.sent.Sub(w.r.start), r.took, own)
 }
 
 // peerFailure is the failure of a call that never came to a handler's end.
