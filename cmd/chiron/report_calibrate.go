@@ -46,3 +46,18 @@ func textCalibration(c *pipeline.Calibrated) func(io.Writer, style) {
 		printf(w, "\nwritten to %s in %.1f s\n", c.File, c.Report.Took.Seconds())
 	}
 }
+
+// textRecalibration says what calls between wraps cost by what was seen.
+func textRecalibration(r *pipeline.Recalibrated) func(io.Writer, style) {
+	return func(w io.Writer, s style) {
+		printf(w, "%s\n", s.bold(fit(fmt.Sprintf("T_RPC by %s of %s", count(r.Seen, "call"), r.From), width)))
+		var rows [][]string
+		for _, p := range r.Peers {
+			rows = append(rows, []string{r.Wrap + " → " + p.Wrap, fmt.Sprint(p.Seen), fmt.Sprintf("%.3f", p.OverheadUS/1e3), fmt.Sprintf("%.3f", p.MedianUS/1e3), fmt.Sprintf("%.3f", p.P99US/1e3)})
+		}
+		printTable(w, s, []column{
+			{title: "CALLS", flex: true}, {title: "SEEN", right: true}, {title: "ms", right: true}, {title: "median", right: true}, {title: "p99", right: true},
+		}, rows)
+		printf(w, "T_RPC was %.3f ms and is %.3f ms, written to %s: plan again to count with it\n", r.Before, r.After, r.File)
+	}
+}
