@@ -9,50 +9,45 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/chiron-faas/chiron/bench/lines"
 )
 
-// printer writes lines until one fails.
-type printer struct {
-	out io.Writer
-	err error
-}
+// printer writes a report.
+type printer struct{ lines.Printer }
 
-func (p *printer) print(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.out, format, args...)
-	}
-}
+func newPrinter(out io.Writer) *printer { return &printer{lines.Printer{Out: out}} }
 
 // worstListed of the placements without a model are in the text; of the others only sums are.
 const worstListed = 5
 
 // WriteTable writes the report as text of at most 100 columns.
 func (r *Report) WriteTable(out io.Writer) error {
-	p := &printer{out: out}
+	p := newPrinter(out)
 	for i := range r.Workflows {
 		w := &r.Workflows[i]
 		if i > 0 {
-			p.print("\n")
+			p.Printf("\n")
 		}
 		w.print(p)
 	}
 	if rows := r.rows(); len(rows) > 0 {
-		p.print("\nall workflows\n")
+		p.Printf("\nall workflows\n")
 		printSummaries(p, rows)
 		r.printTails(p)
-		p.print("\n")
+		p.Printf("\n")
 		for _, t := range r.targets() {
-			p.print("  target: %s: %s\n", t.what, t)
+			p.Printf("  target: %s: %s\n", t.what, t)
 		}
 	}
 	for _, n := range r.Notes {
-		p.print("note: %s\n", n)
+		p.Printf("note: %s\n", n)
 	}
-	return p.err
+	return p.Err
 }
 
 func (w *Workflow) print(p *printer) {
-	p.print("%s\n", w.Name)
+	p.Printf("%s\n", w.Name)
 	rows := slices.SortedStableFunc(slices.Values(w.Rows), func(a, b Row) int { return cmp.Compare(a.Measured, b.Measured) })
 	var models, others []Row
 	for _, row := range rows {
@@ -71,28 +66,28 @@ func (w *Workflow) print(p *printer) {
 	}
 	if len(rows) > 0 {
 		printSummaries(p, rows)
-		p.print("  functions alone: %+.1f %% from beginning to end; other programs used %.0f %% of the CPUs\n", 100*w.Drift, 100*w.Others)
+		p.Printf("  functions alone: %+.1f %% from beginning to end; other programs used %.0f %% of the CPUs\n", 100*w.Drift, 100*w.Others)
 	}
 	if w.Pending > 0 {
-		p.print("  %d placements are not measured yet\n", w.Pending)
+		p.Printf("  %d placements are not measured yet\n", w.Pending)
 	}
 	for _, n := range w.Notes {
-		p.print("  note: %s\n", n)
+		p.Printf("  note: %s\n", n)
 	}
 }
 
 func printRows(p *printer, title string, rows []Row, name func(Row) string) {
-	p.print("  %-38s %5s %5s %4s  %10s %10s %8s\n", title, "wraps", "proc.", "CPUs", "predicted", "measured", "error")
+	p.Printf("  %-38s %5s %5s %4s  %10s %10s %8s\n", title, "wraps", "proc.", "CPUs", "predicted", "measured", "error")
 	for _, row := range rows {
-		p.print("  %-38.38s %5d %5d %4d  %7.2f ms %7.2f ms %+6.1f %%\n",
+		p.Printf("  %-38.38s %5d %5d %4d  %7.2f ms %7.2f ms %+6.1f %%\n",
 			name(row), row.Wraps, row.Processes, row.CPUs, ms(row.Predicted), ms(row.Measured), 100*row.Error())
 	}
 }
 
 func printSummaries(p *printer, rows []Row) {
-	p.print("  %-24s %10s %7s %8s %7s %7s %8s\n", "error in %", "placements", "mean", "median", "bias", "p95", "worst")
+	p.Printf("  %-24s %10s %7s %8s %7s %7s %8s\n", "error in %", "placements", "mean", "median", "bias", "p95", "worst")
 	line := func(name string, s Summary) {
-		p.print("  %-24.24s %10d %7.1f %8.1f %+7.1f %7.1f %+8.1f\n", name, s.Placements, 100*s.Mean, 100*s.Median, 100*s.Bias, 100*s.P95, 100*s.Worst)
+		p.Printf("  %-24.24s %10d %7.1f %8.1f %+7.1f %7.1f %+8.1f\n", name, s.Placements, 100*s.Mean, 100*s.Median, 100*s.Bias, 100*s.P95, 100*s.Worst)
 	}
 	line("chiron", summarise(rows, own()))
 	for _, cut := range cuts() {
@@ -110,10 +105,10 @@ func printSummaries(p *printer, rows []Row) {
 }
 
 func (r *Report) printTails(p *printer) {
-	p.print("\n  %-24s %10s %8s %8s %8s %10s\n", "requests within, in %", "requests", "p50", "p90", "p99", "p99 error")
+	p.Printf("\n  %-24s %10s %8s %8s %8s %10s\n", "requests within, in %", "requests", "p50", "p90", "p99", "p99 error")
 	names, all := r.tails()
 	for i, t := range all {
-		p.print("  %-24.24s %10d %8.1f %8.1f %8.1f %+10.1f\n", names[i], t.requests, 100*t.p50, 100*t.p90, 100*t.p99, 100*t.error)
+		p.Printf("  %-24.24s %10d %8.1f %8.1f %8.1f %+10.1f\n", names[i], t.requests, 100*t.p50, 100*t.p90, 100*t.p99, 100*t.error)
 	}
 }
 

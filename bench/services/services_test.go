@@ -10,33 +10,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chiron-faas/chiron/bench/benchtest"
 )
 
 // options are those of services of the test's own; it is skipped where a server's
 // program is missing.
 func options(t *testing.T) Options {
 	t.Helper()
-	gateway, err := filepath.Abs("../../.cache/bin/versitygw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Not t.TempDir, whose parent is closed to the user that the servers run as.
-	dir, err := os.MkdirTemp("", "chiron-services-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir, gateway, built := benchtest.Services(t)
 	ports, err := FreePorts()
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := Options{Dir: dir, Ports: ports, Gateway: gateway}
-	// It takes minutes to build, so make test does not.
-	if _, err := os.Stat(gateway); err != nil {
+	if !built {
 		o.Ports.S3 = 0
 	}
 	var missing *MissingError

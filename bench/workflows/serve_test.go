@@ -3,7 +3,9 @@ package workflows
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/bench/benchtest"
 	"github.com/chiron-faas/chiron/bench/services"
 	"github.com/chiron-faas/chiron/bench/serving"
 	"github.com/chiron-faas/chiron/host"
@@ -22,27 +25,13 @@ import (
 // installed.
 func start(t *testing.T) *services.Services {
 	t.Helper()
-	gateway, err := filepath.Abs("../../.cache/bin/versitygw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Not t.TempDir, whose parent is closed to the user that the servers run as.
-	dir, err := os.MkdirTemp("", "chiron-services-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir, gateway, built := benchtest.Services(t)
 	ports, err := services.FreePorts()
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := services.Options{Dir: dir, Ports: ports, Gateway: gateway}
-	// It takes minutes to build, so make test does not.
-	if _, err := os.Stat(gateway); err != nil {
+	if !built {
 		o.Ports.S3 = 0
 	}
 	s, err := services.Start(t.Context(), o)
@@ -108,6 +97,7 @@ func TestServed(t *testing.T) {
 	s := start(t)
 	agent := programtest.BuildAgent(t)
 	t.Run("right", func(t *testing.T) { answerRight(t, agent, s) })
+	t.Run("names", func(t *testing.T) { oddNames(t, agent, s) })
 	t.Run("down", func(t *testing.T) { storeDown(t, agent, s) })
 	t.Run("missing", func(t *testing.T) { dataMissing(t, agent, s) })
 }
@@ -235,6 +225,39 @@ func storeDown(t *testing.T, agent string, s *services.Services) {
 				t.Errorf("it took %v", took)
 			}
 		})
+	}
+}
+
+// oddNames: whatever people call themselves is looked up, and no store is blamed for
+// a name that it cannot have as a key.
+func oddNames(t *testing.T, agent string, s *services.Services) {
+	post, input := up(t, agent, mr, model.FaastlaneT, s.Ports)
+	var review map[string]any
+	if err := json.Unmarshal(input, &review); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"zoë", "名前", strings.Repeat("x", 300), "a b\r\nflush_all"} {
+		review["user"] = name
+		changed, err := json.Marshal(review)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := post(changed); err == nil || !strings.Contains(err.Error(), "the user ") || strings.Contains(err.Error(), "memcached") {
+			t.Errorf("mr, user %.10q: %v", name, err)
+		}
+	}
+	post, input = up(t, agent, sn, model.FaastlaneT, s.Ports)
+	var written map[string]any
+	if err := json.Unmarshal(input, &written); err != nil {
+		t.Fatal(err)
+	}
+	written["text"] = fmt.Sprintf("%v @zoë @名前 @%s", written["text"], strings.Repeat("x", 300))
+	changed, err := json.Marshal(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := post(changed); err != nil {
+		t.Errorf("sn: %v", err)
 	}
 }
 

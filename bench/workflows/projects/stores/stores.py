@@ -7,6 +7,7 @@ for each of them.
 """
 
 import contextlib
+import hashlib
 import os
 
 import pg8000.native
@@ -28,6 +29,15 @@ class DataMissing(StoreError):
 
     def __init__(self, what, store):
         super().__init__(f"{what} is not in {store}: {START}")
+
+
+def key(kind, text):
+    """The key that memcached has for a text from outside.
+
+    Keys are at most 250 bytes, without spaces and control characters; names and
+    titles are whatever people write.
+    """
+    return f"{kind}:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:32]}"
 
 
 def address(name):

@@ -1,13 +1,12 @@
 """What is found out about a review while it is made, by functions in parallel."""
 
 import collections
-import hashlib
 import json
 import re
 import time
 import zlib
 
-from stores import DataMissing, cache, memory, postgres
+from stores import DataMissing, cache, key, memory, postgres
 
 # Ids count milliseconds from here, 2020-01-01, in all but their last 20 bits.
 EPOCH_MS = 1_577_836_800_000
@@ -19,24 +18,24 @@ PRIME = (1 << 31) - 1
 SHINGLE = 3
 
 
-def cached_row(key, statement, **values):
-    """A row of PostgreSQL's that memcached keeps; None: there is none."""
+def cached_row(cached_as, statement, **values):
+    """A row of PostgreSQL's that memcached keeps as well; None: there is none."""
     with memory() as cached:
-        kept = cached.get(key)
+        kept = cached.get(cached_as)
         if kept is not None:
             return json.loads(kept)
         with postgres() as session:
             rows = session.run(statement, **values)
         if not rows:
             return None
-        cached.set(key, json.dumps(rows[0]), expire=FRESH)
+        cached.set(cached_as, json.dumps(rows[0]), expire=FRESH)
         return rows[0]
 
 
 def upload_user_id(event, context):
     """Finds who writes the review."""
     name = event["user"]
-    row = cached_row(f"user:{name}", "SELECT id FROM users WHERE name = :name", name=name)
+    row = cached_row(key("user", name), "SELECT id FROM users WHERE name = :name", name=name)
     if row is None:
         raise DataMissing(f"the user {name!r}", "PostgreSQL")
     return {"user": {"id": row[0], "name": name}}
@@ -45,9 +44,7 @@ def upload_user_id(event, context):
 def upload_movie_id(event, context):
     """Finds the movie of a title."""
     title = event["title"]
-    # A key has no spaces.
-    key = f"movie:{hashlib.sha256(title.encode()).hexdigest()[:32]}"
-    row = cached_row(key, "SELECT id, year FROM movies WHERE title = :title", title=title)
+    row = cached_row(key("movie", title), "SELECT id, year FROM movies WHERE title = :title", title=title)
     if row is None:
         raise DataMissing(f"the movie {title!r}", "PostgreSQL")
     return {"movie": {"id": row[0], "title": title, "year": row[1]}}

@@ -7,7 +7,7 @@ import re
 import time
 import zlib
 
-from stores import DataMissing, cache, memory, postgres
+from stores import DataMissing, StoreError, cache, key, memory, postgres
 
 # Of the users' passwords: hashlib derives them without the interpreter lock.
 ITERATIONS = 10_000
@@ -36,14 +36,14 @@ def upload_user_mentions(event, context):
     if not names:
         return {"mentions": []}
     with memory() as cached:
-        found = cached.get_many([f"id:{name}" for name in names])
-        ids = {key[len("id:") :]: int(value) for key, value in found.items()}
+        keys = {key("id", name): name for name in names}
+        ids = {keys[kept]: int(value) for kept, value in cached.get_many(list(keys)).items()}
         missing = [name for name in names if name not in ids]
         if missing:
             with postgres() as session:
                 rows = session.run("SELECT name, id FROM users WHERE name = ANY(:names)", names=missing)
             ids.update(rows)
-            cached.set_many({f"id:{name}": str(number) for name, number in rows}, expire=FRESH)
+            cached.set_many({key("id", name): str(number) for name, number in rows}, expire=FRESH)
     # A name that nobody has is no mention.
     return {"mentions": [{"name": name, "id": ids[name]} for name in names if name in ids]}
 
@@ -71,7 +71,10 @@ def upload_media(event, context):
             data = base64.b64decode(medium["base64"], validate=True)
             name = hashlib.sha256(data).hexdigest()
             cached.set(f"media:{name}", zlib.compress(data, 9), expire=FRESH)
-            stored = zlib.decompress(cached.get(f"media:{name}"))
+            packed = cached.get(f"media:{name}")
+            if packed is None:
+                raise StoreError(f"memcached has not kept the medium {name}: it has too little memory")
+            stored = zlib.decompress(packed)
             kept.append(
                 {"id": name, "type": medium["type"], "bytes": len(stored), "crc32": zlib.crc32(stored)}
             )
