@@ -11,13 +11,14 @@ import (
 
 // estimates are the constants, ns.
 type estimates struct {
-	request, dispatch, threadStart, startup, standby, block, exit, ipc, rpc, inv float64
+	request, dispatch, row, threadStart, startup, standby, block, exit, ipc, rpc, inv float64
 }
 
 // estimate solves the model's equations (package predict) for its constants.
 // latency gives a shape's, run is the function's own time; with r the run,
 //
 //	sequence of n          Request + n·(Dispatch + r)
+//	row of n               Request + Dispatch + (n-1)·Row + n·r
 //	threads, n wide        Request + Dispatch + (n-1)·ThreadStart + r
 //	pool, n wide           Request + Dispatch + (n-1)·IPC + r
 //	fork, n wide           Request + Startup + (n-1)·(Block + IPC) + r
@@ -47,6 +48,7 @@ func estimate(latency func(shape string) float64, run float64) estimates {
 	one := latency(key("sequence", 1))
 	e.dispatch = slope(line("sequence", sequenceLengths, 0)) - run
 	e.request = one - run - e.dispatch
+	e.row = slope(line("row", rowLengths, one)) - run
 	e.threadStart = slope(line("threads", threadWidths, one))
 	e.ipc = slope(line("pool", poolWidths, one))
 	forks := line(string(plan.Fork), forkWidths, 0)
@@ -128,6 +130,8 @@ func (r *Report) constants(best estimates, drawn []estimates) {
 	}
 	add("Request", "", "a sequence's latency less its tasks", &c.Request, func(e *estimates) float64 { return e.request })
 	add("Dispatch", "", "slope over a sequence's length, less the function", &c.Dispatch, func(e *estimates) float64 { return e.dispatch })
+	add("Row", "", "slope over a row's length, less the function", &c.Row, func(e *estimates) float64 { return e.row })
+	c.Row = max(c.Row, leastRow)
 	add("ThreadStart", "", "slope over the threads of a process", &c.ThreadStart, func(e *estimates) float64 { return e.threadStart })
 	add("Startup", "T_Startup", "one forked process, less Request and function", &c.Startup, func(e *estimates) float64 { return e.startup })
 	add("Block", "T_Block", "slope over forked processes, less IPC", &c.Block, func(e *estimates) float64 { return e.block })
@@ -141,6 +145,10 @@ func (r *Report) constants(best estimates, drawn []estimates) {
 		r.note("not sure: %s: calibrate again when the machine is idle", strings.Join(doubts, ", "))
 	}
 }
+
+// leastRow is the Row of a calibration that found none: 0 would say that nobody has
+// looked.
+const leastRow = time.Microsecond
 
 // A constant that varies by more than this part of it, and more than some
 // microseconds, is told to the user. Chosen: three times the tenth within which

@@ -20,7 +20,7 @@ const (
 )
 
 var truth = predict.Calibration{
-	Request: 280 * us, Dispatch: 120 * us, ThreadStart: 70 * us, Startup: 3100 * us, Standby: 400 * us, Block: 1900 * us, Exit: 300 * us,
+	Request: 280 * us, Dispatch: 120 * us, Row: 30 * us, ThreadStart: 70 * us, Startup: 3100 * us, Standby: 400 * us, Block: 1900 * us, Exit: 300 * us,
 	IPC: 80 * us, RPC: 200 * us, INV: 250 * us, SwitchInterval: 5 * time.Millisecond,
 }
 

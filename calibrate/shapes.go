@@ -11,6 +11,7 @@ import (
 // One is the sequence of one in each case.
 var (
 	sequenceLengths = []int{1, 6}
+	rowLengths      = []int{6}
 	threadWidths    = []int{2, 8}
 	poolWidths      = []int{2, 4}
 	forkWidths      = []int{1, 2, 4}
@@ -31,6 +32,9 @@ func constantShapes() []*shape {
 	var all []*shape
 	for _, n := range sequenceLengths {
 		all = append(all, sequence(doze, n))
+	}
+	for _, n := range rowLengths {
+		all = append(all, row(repeat(doze, n)...))
 	}
 	for _, n := range threadWidths {
 		all = append(all, threads(repeat(doze, n)...))
@@ -73,13 +77,8 @@ func forkedOnOne(n int, then bool) *shape {
 const togetherName = "together"
 
 func togetherShape() *shape {
-	s := sequence(spin, 4)
+	s := row(repeat(spin, 4)...)
 	s.name = togetherName
-	var tasks []string
-	for i := range s.stages {
-		tasks = append(tasks, taskName(i, 0))
-	}
-	s.wraps = [][]process{{{plan.Pool, tasks}}}
 	return s
 }
 
@@ -115,6 +114,7 @@ func checkShapes() []*shape {
 	}
 	return []*shape{
 		solo,
+		named("mixed-row", row(mix...)),
 		named("mixed-threads", threads(mix...)),
 		named("mixed-pool", each(plan.Pool, mix[:3]...)),
 		named("mixed-fork", each(plan.Fork, mix[:3]...)),
@@ -154,6 +154,18 @@ func sequence(function string, n int) *shape {
 	for _, t := range tasks {
 		s.wraps[0] = append(s.wraps[0], process{plan.Pool, t})
 	}
+	return s
+}
+
+// row is tasks one after the other in one pool process, which are one call of it.
+func row(functions ...string) *shape {
+	s := &shape{name: key("row", len(functions))}
+	var tasks []string
+	for i, f := range functions {
+		s.stages = append(s.stages, stage{functions: []string{f}})
+		tasks = append(tasks, taskName(i, 0))
+	}
+	s.wraps = [][]process{{{plan.Pool, tasks}}}
 	return s
 }
 

@@ -101,6 +101,10 @@ const (
 	Standby Mode = "standby"
 )
 
+// Linger is how long a Standby process outlives its stage: giving back its memory
+// takes some 0.4 ms of a CPU, which the next stage of the request needs.
+const Linger = 10 * time.Millisecond
+
 // Modes lists the process modes.
 func Modes() []Mode { return []Mode{Pool, Fork, Standby} }
 

@@ -72,6 +72,10 @@ type Calibration struct {
 	// the handler and back, beyond the handler's own time: Dispatch in a standby
 	// process. 0: not measured; such a process is taken for a forked one then.
 	Standby time.Duration
+	// Row is what each further task of a row costs, beyond the task's own time:
+	// tasks of one process that hand whole results on are one call of it. 0: not
+	// measured; each is taken for a call of its own then.
+	Row time.Duration
 	// Agent is the CPU time of a wrap's agent for one call of a function, which
 	// others lack where CPUs are scarce. How long it holds the call up is in
 	// Dispatch.
@@ -115,6 +119,9 @@ func (c *Calibration) Check() error {
 	}
 	if c.Standby < 0 || c.Standby > maxConstant {
 		faults = append(faults, fmt.Errorf("standby_ms is %v: it is from 0 to a minute", c.Standby))
+	}
+	if c.Row < 0 || c.Row > maxConstant {
+		faults = append(faults, fmt.Errorf("row_ms is %v: it is from 0 to a minute", c.Row))
 	}
 	if c.SwitchInterval == 0 {
 		faults = append(faults, errors.New("switch_interval_ms is 0: CPython's is 5"))
@@ -188,6 +195,7 @@ type calibrationJSON struct {
 	Spread     []float64          `json:"spread"`
 	Together   float64            `json:"together"`
 	Standby    float64            `json:"standby_ms"`
+	Row        float64            `json:"row_ms"`
 	Agent      float64            `json:"agent_ms"`
 	Beside     float64            `json:"beside"`
 }
@@ -228,6 +236,9 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 	if c.Standby != 0 {
 		fmt.Fprintf(&b, `,"standby_ms":%s`, strconv.FormatFloat(float64(c.Standby)/1e6, 'f', -1, 64))
 	}
+	if c.Row != 0 {
+		fmt.Fprintf(&b, `,"row_ms":%s`, strconv.FormatFloat(float64(c.Row)/1e6, 'f', -1, 64))
+	}
 	if c.Agent != 0 {
 		fmt.Fprintf(&b, `,"agent_ms":%s`, strconv.FormatFloat(float64(c.Agent)/1e6, 'f', -1, 64))
 	}
@@ -241,7 +252,8 @@ func (c *Calibration) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler. A constant that is missing or not
 // known is an error: a file of another version is measured anew. One without a
 // spread is taken for one whose constants do not vary; an agent's CPU time that is
-// missing is none, and standby processes were not measured where it is not told.
+// missing is none, and standby processes and rows were not measured where they are
+// not told.
 func (c *Calibration) UnmarshalJSON(data []byte) error {
 	var file calibrationJSON
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -254,7 +266,7 @@ func (c *Calibration) UnmarshalJSON(data []byte) error {
 		key string
 		ms  float64
 		to  *time.Duration
-	}{{"standby_ms", file.Standby, &c.Standby}, {"agent_ms", file.Agent, &c.Agent}} {
+	}{{"standby_ms", file.Standby, &c.Standby}, {"row_ms", file.Row, &c.Row}, {"agent_ms", file.Agent, &c.Agent}} {
 		if math.Abs(k.ms) > float64(maxConstant/time.Millisecond) {
 			return fmt.Errorf("%s: %v ms is over a minute", k.key, k.ms)
 		}

@@ -18,6 +18,7 @@ func TestCalibrationFile(t *testing.T) {
 	want.Created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	want.Version = "3.11.7"
 	want.Request = 123457 * time.Nanosecond
+	want.Row = 31 * time.Microsecond
 	want.Spread, want.Together = []float64{0.75, 1, 1.0625, 7}, 0.75
 	path := filepath.Join(t.TempDir(), "calibration.json")
 	if err := want.Write(path); err != nil {

@@ -303,7 +303,7 @@ func weightsOf(periods []period) []float64 {
 // scaled has all constants of a request times some millionths; the switch
 // interval is a setting and stays.
 func (c Calibration) scaled(by int64) Calibration {
-	for _, k := range [...]*time.Duration{&c.Request, &c.Dispatch, &c.ThreadStart, &c.Startup, &c.Block, &c.Exit, &c.IPC, &c.RPC, &c.INV, &c.Standby, &c.Agent} {
+	for _, k := range [...]*time.Duration{&c.Request, &c.Dispatch, &c.ThreadStart, &c.Startup, &c.Block, &c.Exit, &c.IPC, &c.RPC, &c.INV, &c.Standby, &c.Agent, &c.Row} {
 		*k = *k * time.Duration(by) / micro
 	}
 	return c

@@ -17,8 +17,9 @@ import (
 // same where every process has a CPU of its own.
 
 // A standby process was forked before the request: its child is up at once and is
-// called (Standby) instead of forked; its end is a forked one's, and its
-// replacement comes when the request has left.
+// called (Standby) instead of forked. It ends plan.Linger after its stage, off the
+// path of a request that is answered by then, and its replacement comes when the
+// request has left.
 
 // job is what a thread is there for.
 type job uint8
@@ -42,6 +43,7 @@ type zygote struct {
 type leftover struct {
 	cpu, domain int
 	work        int64 // ns of CPU
+	after       int64 // ns from the stage's end to its begin
 }
 
 func (s *simulation) readyZygotes() {
@@ -129,14 +131,34 @@ func (s *simulation) endForks(group int) {
 	}
 	for _, in := range s.groups[group].forked {
 		proc := &s.processes[s.interpreters[in].process]
-		s.work(thread{job: ends, interpreter: in, cpu: proc.cpu, domain: proc.domain, left: exit})
+		l := leftover{cpu: proc.cpu, domain: proc.domain, work: exit}
+		if proc.mode == plan.Standby {
+			s.endLater(l, int64(plan.Linger))
+			continue
+		}
+		s.endNow(l)
 	}
+}
+
+// endNow has a process end.
+func (s *simulation) endNow(l leftover) {
+	s.work(thread{job: ends, cpu: l.cpu, domain: l.domain, left: l.work})
+}
+
+// endLater has a process end after a time from now on.
+func (s *simulation) endLater(l leftover, after int64) {
+	s.at(s.now+after, event{kind: endChild, subject: len(s.lingering)})
+	s.lingering = append(s.lingering, l)
 }
 
 // resume goes on with what the stage before has left behind.
 func (s *simulation) resume() {
 	for _, l := range s.left {
-		s.work(thread{job: ends, cpu: l.cpu, domain: l.domain, left: l.work})
+		if l.after > 0 {
+			s.endLater(l, l.after)
+			continue
+		}
+		s.endNow(l)
 	}
 	s.left = s.left[:0]
 }
@@ -146,6 +168,13 @@ func (s *simulation) leave() {
 	for _, t := range s.running {
 		if th := &s.threads[t]; th.job != runsTask && th.left > 0 {
 			s.left = append(s.left, leftover{cpu: th.cpu, domain: th.domain, work: th.left})
+		}
+	}
+	for _, e := range s.events {
+		if e.kind == endChild {
+			l := s.lingering[e.subject]
+			l.after = max(1, e.at-s.now) // at the end's own moment it has not begun
+			s.left = append(s.left, l)
 		}
 	}
 }

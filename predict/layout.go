@@ -18,6 +18,8 @@ type layout struct {
 	// orchestrated says that no wrap walks the workflow: every task is called
 	// through the gateway.
 	orchestrated bool
+	// rows[t] is which one of its process' call task t is, from 0 (row.go).
+	rows []int
 	// domains are sets of CPUs that threads may share; every wrap is in one.
 	domains []domain
 	// cpus is the number of CPUs of all domains together.
@@ -43,6 +45,7 @@ type process struct {
 	cpu      int   // of all; -1: any of its domain
 	domain   int   // index in layout.domains
 	interval int64 // ns
+	uses     int   // of a worker; 0: no bound
 }
 
 // domain is a set of CPUs; pinned threads run on one of them, others on any.
@@ -72,7 +75,7 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 			spec := &wrap.Processes[i]
 			proc := process{
 				wrap: w, index: i, mode: spec.Mode, cpu: -1, domain: l.domainOf[firstCPU%l.cpus],
-				interval: int64(p.calibration.SwitchInterval),
+				interval: int64(p.calibration.SwitchInterval), uses: spec.Uses,
 			}
 			if spec.Mode == plan.Standby && p.calibration.Standby == 0 {
 				proc.mode = plan.Fork // nobody has measured what is spared
@@ -112,6 +115,7 @@ func (l *layout) layOut(p *Predictor, pl *plan.Plan, only *stage) error {
 			return fmt.Errorf("predict: the plan has no place for task %q: plan again", p.tasks[t].name)
 		}
 	}
+	l.line(p)
 	return nil
 }
 

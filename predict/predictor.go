@@ -49,7 +49,7 @@ type Prediction struct {
 	Latency time.Duration
 	// CPU is the time on CPUs that it takes: the cpu and native periods of its
 	// functions, Startup and Exit of the processes that are forked, and Agent of
-	// each call. How much of the other constants is CPU time and how much waiting
+	// each call, of which a row of tasks is one. How much of the other constants is CPU time and how much waiting
 	// nobody has measured: they are not in it.
 	CPU time.Duration
 	// Memory is the most that its wraps hold during one of its stages, bytes:
@@ -123,6 +123,7 @@ func New(d *workflow.Definition, p *profile.Profile, c *Calibration, o Options) 
 		}
 		predictor.stages = append(predictor.stages, compiled)
 	}
+	predictor.link(d)
 	return predictor, nil
 }
 
@@ -175,6 +176,8 @@ func (p *Predictor) StageLatency(i int, pl *plan.Plan) (time.Duration, error) {
 type task struct {
 	name, function string
 	functionIndex  int
+	stage          int // index
+	after          int // the task whose whole result it is given; -1: none
 	periods        []period
 	cold           []period // of a first call in its process
 	// walls and mean of the function's whole runs, as in its profile.
@@ -220,6 +223,7 @@ func (p *Predictor) compile(s workflow.Stage, prof *profile.Profile) (stage, err
 			p.index[b.Task.Name] = len(p.tasks)
 			p.tasks = append(p.tasks, task{
 				name: b.Task.Name, function: b.Task.Function, functionIndex: p.functionIndex(b.Task.Function),
+				stage: len(p.stages), after: -1,
 				periods: periods(f.Periods), cold: periods(f.ColdPeriods()), walls: f.Walls, mean: f.Wall.Mean,
 			})
 		}

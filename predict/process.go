@@ -22,7 +22,7 @@ func (p *Predictor) ProcessLatency(i int, mode plan.Mode, tasks []int) (time.Dur
 	}
 	q := p.part
 	q.tasks = q.tasks[:0]
-	q.sim.places = q.sim.places[:0]
+	q.sim.places, q.sim.rows = q.sim.places[:0], q.sim.rows[:0]
 	q.children, q.stage.nodes = q.children[:0], append(q.stage.nodes[:0], node{kind: s.nodes[0].kind})
 	// Threads are numbered in the order of the definition, as in the whole stage:
 	// of what happens at the same moment the lowest number comes first.
@@ -36,7 +36,7 @@ func (p *Predictor) ProcessLatency(i int, mode plan.Mode, tasks []int) (time.Dur
 			return 0, fmt.Errorf("predict: stage %q has branches of more than a task: predict it whole", s.name)
 		}
 		q.tasks = append(q.tasks, p.tasks[s.first+t])
-		q.sim.places = append(q.sim.places, place{})
+		q.sim.places, q.sim.rows = append(q.sim.places, place{}), append(q.sim.rows, 0)
 		if s.nodes[0].kind != workflow.BlockTask {
 			q.stage.nodes = append(q.stage.nodes, node{kind: workflow.BlockTask, first: k, end: k + 1})
 		}

@@ -20,7 +20,9 @@ func (p *Predictor) cpuTime() time.Duration {
 		clear(called)
 		for t := p.stages[i].first; t < p.stages[i].end; t++ {
 			task, process := &p.tasks[t], p.sim.places[t].process
-			sum += int64(p.calibration.Agent)
+			if p.sim.rows[t] == 0 {
+				sum += int64(p.calibration.Agent)
+			}
 			periods := task.periods
 			if p.sim.processes[process].mode.PerRequest() {
 				call := [2]int{process, task.functionIndex}

@@ -38,6 +38,8 @@ type simulation struct {
 	// shuffle is the state of the draws of the order in which threads begin; 0:
 	// the plan's order.
 	shuffle uint64
+	// lingering are standby processes that have done their stage.
+	lingering []leftover
 	// left is the work that the stage before has left behind.
 	left []leftover
 	// pools maps a pool process to its interpreter; -1: none yet.
@@ -101,7 +103,7 @@ func (s *simulation) run(p *Predictor, st *stage, record bool) time.Duration {
 	s.running, s.shared = s.running[:0], false
 	s.spans = s.spans[:0]
 	s.groups, s.interpreters, s.lists = s.groups[:0], s.interpreters[:0], s.lists[:0]
-	s.begins = s.begins[:0]
+	s.begins, s.lingering = s.begins[:0], s.lingering[:0]
 	s.readyZygotes()
 	s.readyProcessor()
 	s.threads = slices.Grow(s.threads[:0], st.end-st.first)[:st.end-st.first]
@@ -316,6 +318,7 @@ const (
 	serve                       // a thread that waits for a server
 	startGroup                  // a group
 	endGroup                    // a group
+	endChild                    // one of lingering
 	grab                        // an interpreter
 )
 
@@ -337,6 +340,8 @@ func (s *simulation) happen(e event) {
 		s.startGroup(e.subject)
 	case endGroup:
 		s.groupDone(e.subject)
+	case endChild:
+		s.endNow(s.lingering[e.subject])
 	case grab:
 		s.grab(e.subject)
 	}

@@ -63,11 +63,17 @@ func (p *Predictor) Requests(pl *plan.Plan, o DistributionOptions) ([]Drawn, err
 		sim.recorder = nil
 		request := s.predictor.calibration.Request
 		out[i] = Drawn{Latency: latency, Uses: r.between(request/2, request-request/2)}
+		gone := time.Duration(0) // since the answer
 		for _, l := range sim.left {
 			cpu := OnCPU{Wrap: r.wrapOf(l.cpu, l.domain, sim), CPU: plan.Unpinned, Process: -1}
 			if l.cpu >= 0 {
 				cpu.CPU = l.cpu - r.first[cpu.Wrap]
 			}
+			if rest := time.Duration(l.after) - gone; rest > 0 {
+				out[i].After = append(out[i].After, Use{Length: rest})
+				gone += rest
+			}
+			gone += time.Duration(l.work)
 			out[i].After = append(out[i].After, Use{Length: time.Duration(l.work), Threads: []OnCPU{cpu}})
 		}
 	}

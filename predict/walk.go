@@ -168,7 +168,9 @@ func (s *simulation) startTask(n, i int) {
 	calibration := &s.p.calibration
 	pl := s.places[t]
 	here := pl.wrap == s.groups[i].wrap
-	if here && calibration.Agent > 0 {
+	g := &s.groups[i]
+	goesOn := s.rows[t] > 0 && here && !(g.remote && g.node == n) // in the call of the task before
+	if here && !goesOn && calibration.Agent > 0 {
 		// Before anything points to a thread: more threads may move them all.
 		s.work(thread{job: calls, cpu: -1, domain: s.homes[pl.wrap], left: int64(calibration.Agent)})
 	}
@@ -205,6 +207,9 @@ func (s *simulation) startTask(n, i int) {
 	// A pool process and one that has been running get a call; the first call
 	// of a fork is in T_Startup, that of a child that waited is Standby.
 	switch {
+	case goesOn:
+		s.enter(in, t, begin+int64(calibration.Row))
+		return
 	case x.group >= 0 && s.processes[x.process].mode == plan.Standby && (x.started == 0 || s.now == x.ready):
 		begin += int64(calibration.Standby)
 	case x.group < 0 || s.now > x.ready:
@@ -216,10 +221,15 @@ func (s *simulation) startTask(n, i int) {
 // schedule starts a task's thread in a process that is up: at a time, or when
 // the thread before it has been started.
 func (s *simulation) schedule(i, t int, begin int64) {
-	x := &s.interpreters[i]
-	if x.started > 0 {
+	if x := &s.interpreters[i]; x.started > 0 {
 		begin = max(begin, x.latest+int64(s.p.calibration.ThreadStart))
 	}
+	s.enter(i, t, begin)
+}
+
+// enter is a task's begin in a process, at a time.
+func (s *simulation) enter(i, t int, begin int64) {
+	x := &s.interpreters[i]
 	x.started++
 	x.latest = begin
 	th := &s.threads[t-s.stage.first]

@@ -10,11 +10,8 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/plan"
 )
-
-// linger is how long a standby child outlives its stage: giving back a process'
-// memory takes some 0.4 ms of a CPU, which the next stage of the request needs.
-const linger = 10 * time.Millisecond
 
 // children are the processes of one request for one stage: forked for it, or
 // taken from those that wait.
@@ -153,7 +150,7 @@ func (c *children) end() {
 	}
 	if len(idle) > 0 {
 		// At the agent's end they die with their zygote, and this finds them dead.
-		time.AfterFunc(linger, func() {
+		time.AfterFunc(plan.Linger, func() {
 			for _, w := range idle {
 				w.Kill()
 			}

@@ -225,7 +225,7 @@ func TestStandbyLingers(t *testing.T) {
 	begin := time.Now()
 	kids.end()
 	alive := h.alive()
-	if took := time.Since(begin); took < linger && (len(alive) != 1 || alive[0] != h.workers[0]) {
+	if took := time.Since(begin); took < plan.Linger && (len(alive) != 1 || alive[0] != h.workers[0]) {
 		t.Errorf("%d children live %v after their stage", len(alive), took)
 	}
 	eventually(t, "none lives", func() bool { return len(h.alive()) == 0 })
