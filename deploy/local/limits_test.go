@@ -56,6 +56,8 @@ def handler(event, context):
     if what == "note":
         with open("note", "wb") as f:
             f.write(b"x" * 4000000)
+    if what == "echo":
+        return event["text"]
     if what == "sleep":
         time.sleep(event["s"])
     return {"pid": os.getpid()}
