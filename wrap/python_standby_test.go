@@ -236,7 +236,10 @@ func TestPythonPoolSharesCPU(t *testing.T) {
 	dirs := writeBundles(t, def, nil, plan.Wrap{Processes: []plan.Process{one, two}})
 	s := run(t, Options{Dir: dirs[0]})
 	pids := [2]map[int]int{{}, {}}
-	for i := range 40 {
+	// A worker serves on until its replacement is ready, which takes its time on a
+	// busy machine.
+	replaced := func() bool { return len(pids[0]) > 1 && len(pids[1]) > 1 }
+	for i := 0; i < 40 || i < 5000 && !replaced(); i++ {
 		a := s.do(t, "POST", "/", strconv.Itoa(i))
 		var parts []json.RawMessage
 		if err := json.Unmarshal([]byte(a.body), &parts); err != nil || len(parts) != 2 {
