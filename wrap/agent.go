@@ -34,6 +34,7 @@ type Agent struct {
 	limits    *limits
 	admission *admission
 	door      *door
+	leaving   atomic.Bool // lingers: see Options.Linger
 	buffers   sync.Pool // of *bodyBuffer
 	memory    *memfile.Pool
 	started   time.Time
@@ -82,6 +83,9 @@ func newAgent(o Options, b *bundle, start func(ctx context.Context) (zygote, err
 	}
 	if a.layout, err = newLayout(b, cpus); err != nil {
 		return nil, err
+	}
+	if len(o.CPUs) == 0 && len(cpus) > b.plan.Wraps[b.wrap].CPUs {
+		a.layout.unpin()
 	}
 	if a.peers, err = newPeers(b, o.Peers); err != nil {
 		return nil, err
@@ -173,8 +177,8 @@ func (a *Agent) Close() error {
 	return a.listener.Close()
 }
 
-// Serve runs the wrap until ctx ends; then it drains: requests inside are
-// finished for as long as Options.GracePeriod, new ones are answered 503, and
+// Serve runs the wrap until ctx ends; then it lingers, where Options.Linger says
+// so, and drains: requests inside are finished for as long as Options.GracePeriod, new ones are answered 503, and
 // nil is returned. It fails with a *host.ImportError where a handler cannot be
 // imported, and with ErrLeashCut when the leash was cut. When it returns, no
 // process of the wrap is left.
@@ -221,10 +225,29 @@ func (a *Agent) Serve(ctx context.Context) error {
 			a.tree.kill()
 		}
 	case <-ctx.Done():
-		err = a.drain(failed)
+		if err = a.linger(failed); err == nil {
+			err = a.drain(failed)
+		}
 	}
 	a.stop(server, &owned)
 	return err
+}
+
+// linger goes on serving for callers that do not know yet. Connections are closed
+// by their callers after an answer: one that this end closes may carry a request at
+// that moment.
+func (a *Agent) linger(failed <-chan error) error {
+	if a.options.Linger <= 0 {
+		return nil
+	}
+	a.leaving.Store(true)
+	a.log.Info("leaving", "linger_ms", a.options.Linger.Milliseconds())
+	select {
+	case <-time.After(a.options.Linger):
+		return nil
+	case err := <-failed:
+		return err
+	}
 }
 
 // drain lets the requests inside finish. A second cause to end (the leash, a

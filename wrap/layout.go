@@ -147,6 +147,13 @@ func newLayout(b *bundle, cpus []int) (*layout, error) {
 	return l, nil
 }
 
+// unpin lets every process run on any CPU.
+func (l *layout) unpin() {
+	for _, p := range l.processes {
+		p.options.CPU = host.AnyCPU
+	}
+}
+
 func (l *layout) place(b *bundle, wrap int, p *process, order int, name string) {
 	task, _ := b.definition.State(name)
 	pl := &place{task: task, wrap: wrap, process: p, order: order, query: stageQuery(b.manifest.PlanID, name, nil)}

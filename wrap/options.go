@@ -30,13 +30,19 @@ type Options struct {
 	Env []string
 	// CPUs are the machine's CPU ids that this wrap may use: a plan's CPU index
 	// i means CPUs[i]. Empty: all that this process may run on, in ascending
-	// order.
+	// order. Where these are more than the plan gives the wrap, others run on them
+	// too (a container that is held to its CPUs by time, not by number), and no
+	// process is pinned: all wraps of a machine would choose the same.
 	CPUs []int
 	// Log takes the agent's events and what the functions print; nil discards.
 	Log *slog.Logger
 	// GracePeriod bounds the drain after the serving context ends; 0 means
 	// DefaultGracePeriod.
 	GracePeriod time.Duration
+	// Linger is how long requests are taken after the serving context ends, before
+	// the drain, while every answer asks its caller to close the connection: for
+	// callers behind a balancer, which hear later that this wrap ends.
+	Linger time.Duration
 	// MaxBody is the largest request body taken, bytes; 0 means DefaultMaxBody.
 	MaxBody int64
 	// Concurrency is the most requests worked on at once; 0 means the

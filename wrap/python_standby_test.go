@@ -234,7 +234,7 @@ func TestPythonPoolSharesCPU(t *testing.T) {
 	two.Tasks = []string{"Seen2"}
 	def := parallel(sequence("Seen"), strings.Replace(sequence("Seen2"), `"seen2"`, `"seen"`, 1))
 	dirs := writeBundles(t, def, nil, plan.Wrap{Processes: []plan.Process{one, two}})
-	s := run(t, Options{Dir: dirs[0]})
+	s := run(t, Options{Dir: dirs[0], CPUs: cpus})
 	pids := [2]map[int]int{{}, {}}
 	// A worker serves on until its replacement is ready, which takes its time on a
 	// busy machine.

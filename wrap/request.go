@@ -33,6 +33,7 @@ const (
 
 var (
 	jsonType  = []string{"application/json"}
+	closeType = []string{"close"} // of Connection
 	textType  = []string{"text/plain; charset=utf-8"}
 	octetType = []string{"application/octet-stream"}
 )

@@ -59,6 +59,9 @@ func (a *Agent) newServer() *http.Server {
 // ServeHTTP routes a request. The paths are few and one of them is nearly all
 // of the traffic, so it is a switch and no mux.
 func (a *Agent) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if a.leaving.Load() {
+		w.Header()["Connection"] = closeType // in HTTP/2 it is sent as GOAWAY
+	}
 	switch path := req.URL.Path; {
 	case path == "/":
 		a.admit(w, req, a.serveWorkflow)

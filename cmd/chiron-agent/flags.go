@@ -39,7 +39,7 @@ type flags struct {
 	leash, verbose            bool
 	concurrency, queue        int
 	maxBody                   int64
-	grace, timeout            time.Duration
+	grace, linger, timeout    time.Duration
 	interpreter, template     string
 	join, passEnv             []string
 }
@@ -59,6 +59,7 @@ func (f *flags) set() *pflag.FlagSet {
 	set.IntVar(&f.queue, "queue", wrap.DefaultQueue, "most requests that wait; more are answered 429")
 	set.Int64Var(&f.maxBody, "max-body", wrap.DefaultMaxBody, "largest request body, `bytes`")
 	set.DurationVar(&f.grace, "grace", wrap.DefaultGracePeriod, "how long requests may take to end after SIGTERM")
+	set.DurationVar(&f.linger, "linger", 0, "how long after SIGTERM requests are still taken")
 	set.DurationVar(&f.timeout, "timeout", 0, "most that a request may take; 0: no bound but the functions' own")
 	set.StringVar(&f.functionsGroup, "functions-group", "", "control group `folder` of the functions' processes")
 	set.StringVar(&f.memGroup, "memory-group", "", "control group `folder` of the memory limit; default: the own one")
@@ -92,7 +93,7 @@ func (f *flags) options(set *pflag.FlagSet, args []string, env func(string) stri
 	o := wrap.Options{
 		Dir: set.Arg(0), Listen: f.listen, WorkDir: f.workDir, BytecodeCache: f.bytecode,
 		Concurrency: f.concurrency, Queue: f.queue, MaxBody: f.maxBody,
-		GracePeriod: f.grace, Timeout: f.timeout,
+		GracePeriod: f.grace, Linger: f.linger, Timeout: f.timeout,
 		FunctionsGroup: f.functionsGroup, MemoryGroup: f.memGroup, DataLimit: f.dataLimit, ProcessLimit: f.processLimit,
 		Interpreter: f.interpreter, Template: host.TemplateRef{Socket: f.template, Join: f.join},
 		Subreaper: true, // this process is the agent's alone
