@@ -45,17 +45,20 @@ type ApplyOptions struct {
 	Project *workflow.Project
 	Plan    *plan.Plan
 	// Name of the deployment.
-	Name     string
-	Target   Changeable
+	Name   string
+	Target Changeable
+	// Bundles of the plan, where they are built; nil: they are built as folders.
+	Bundles  []bundle.Bundle
 	Progress Progress
 }
 
-// Apply bundles a plan and brings it up, in the place of what is deployed by its
-// name.
-func Apply(ctx context.Context, o ApplyOptions) error {
-	bundles, err := buildBundles(ctx, o.Project, o.Plan, o.Progress)
-	if err != nil {
-		return err
+// Apply brings a plan up, in the place of what is deployed by its name.
+func Apply(ctx context.Context, o ApplyOptions) (err error) {
+	bundles := o.Bundles
+	if bundles == nil {
+		if bundles, err = buildBundles(ctx, o.Project, o.Plan, o.Progress); err != nil {
+			return err
+		}
 	}
 	_, err = o.Target.Apply(ctx, deploy.Deployment{Name: o.Name, Plan: o.Plan, Bundles: bundles})
 	return err

@@ -22,6 +22,8 @@ type InvokeOptions struct {
 	Gateway string
 	// Name of the workflow or function.
 	Name string
+	// Path that it has there; empty: /function/NAME.
+	Path string
 	Body []byte
 	// ContentType of Body; empty: JSON where it is JSON, else text.
 	ContentType string
@@ -68,7 +70,10 @@ func Invoke(ctx context.Context, o InvokeOptions) (_ *Answer, err error) {
 			o.ContentType = "application/json"
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Gateway+"/function/"+url.PathEscape(o.Name), bytes.NewReader(o.Body))
+	if o.Path == "" {
+		o.Path = "/function/" + url.PathEscape(o.Name)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Gateway+o.Path, bytes.NewReader(o.Body))
 	if err != nil {
 		return nil, fmt.Errorf("invoke %s: %w", o.Name, err)
 	}

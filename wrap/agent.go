@@ -35,7 +35,7 @@ type Agent struct {
 	admission *admission
 	door      *door
 	leaving   atomic.Bool // lingers: see Options.Linger
-	buffers   sync.Pool // of *bodyBuffer
+	buffers   sync.Pool   // of *bodyBuffer
 	memory    *memfile.Pool
 	started   time.Time
 

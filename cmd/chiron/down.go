@@ -43,7 +43,7 @@ all of its processes end. Without a NAME, the one that there is.`,
 					names = append(names, d.Name)
 				}
 				if !all && len(names) != 1 {
-					return chooseOne(names)
+					return at.chooseOne(names)
 				}
 			}
 			r := downReport{Down: []string{}}
@@ -68,8 +68,11 @@ all of its processes end. Without a NAME, the one that there is.`,
 }
 
 // chooseOne says that a verb needs a name, or that there is none.
-func chooseOne(names []string) error {
+func (f *targetFlags) chooseOne(names []string) error {
 	if len(names) == 0 {
+		if kind, _ := f.kind(); kind != targetLocal {
+			return errors.New("nothing is deployed there")
+		}
 		return errors.New("nothing is deployed on this machine")
 	}
 	return usagef("NAME is missing, and there are several: %s", listed(names))
@@ -77,11 +80,14 @@ func chooseOne(names []string) error {
 
 // explained adds what to do to a target's error.
 func (f *targetFlags) explained(name string, err error) error {
-	if remote, _ := f.isOpenFaaS(); remote && errors.Is(err, deploy.ErrNotFound) {
+	if !errors.Is(err, deploy.ErrNotFound) {
+		return err
+	}
+	switch kind, _ := f.kind(); kind {
+	case targetOpenFaaS:
 		return fmt.Errorf("%w: chiron ps --gateway URL shows what there is", err)
+	case targetKubernetes:
+		return fmt.Errorf("%w: chiron ps --target kubernetes shows what there is", err)
 	}
-	if errors.Is(err, deploy.ErrNotFound) {
-		return fmt.Errorf("nothing named %q is deployed on this machine: chiron ps shows what is", name)
-	}
-	return err
+	return fmt.Errorf("nothing named %q is deployed on this machine: chiron ps shows what is", name)
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes"
 	"github.com/chiron-faas/chiron/pipeline"
 )
 
 func newInvoke(a *app) *cobra.Command {
-	var data, gateway, contentType string
+	var data, contentType string
+	at := targetFlags{}
 	var timeout time.Duration
 	var trace bool
 	cmd := &cobra.Command{
@@ -31,23 +33,19 @@ answer. The exit code is 1 where the call failed.`,
   echo '{"name": "Ada"}' | chiron invoke hello -d -`,
 		Args: one("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if gateway == "" {
-				gateway = a.gatewayOf(cmd.Context(), args[0], defaultListen)
-			}
-			base, err := parseGateway(gateway)
-			if err != nil {
-				return err
-			}
 			if timeout < 0 {
 				return usagef("--timeout %v: give a positive duration, such as 30s", timeout)
 			}
-			body, err := a.readData(data)
+			o := pipeline.InvokeOptions{Name: args[0], ContentType: contentType, Timeout: timeout, Trace: trace}
+			done, err := a.reach(cmd.Context(), &at, &o)
 			if err != nil {
 				return err
 			}
-			answer, err := pipeline.Invoke(cmd.Context(), pipeline.InvokeOptions{
-				Gateway: base, Name: args[0], Body: body, ContentType: contentType, Timeout: timeout, Trace: trace,
-			})
+			defer done()
+			if o.Body, err = a.readData(data); err != nil {
+				return err
+			}
+			answer, err := pipeline.Invoke(cmd.Context(), o)
 			if errors.Is(err, context.DeadlineExceeded) {
 				return fmt.Errorf("invoke %s: no answer within %v: give it longer with --timeout", args[0], timeout)
 			}
@@ -59,11 +57,47 @@ answer. The exit code is 1 where the call failed.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&data, "data", "d", "{}", "the `input`: as it is, @FILE, or - for standard input")
-	flags.StringVar(&gateway, "gateway", "", "`address` that serves it; default: as chiron ps says, or "+defaultListen)
+	flags.StringVar(&at.target, "target", "", "kubernetes, or one with a gateway; default: as the flags say")
+	flags.StringVar(&at.gateway, "gateway", "", "`address` that serves it; default: as chiron ps says, or "+defaultListen)
+	flags.StringVar(&at.namespace, "namespace", "", "`namespace` there; default: the gateway's own, or the context's")
+	at.addCluster(cmd)
 	flags.StringVar(&contentType, "content-type", "", "`type` of the input; default: JSON where it is JSON, else text")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the answer")
 	flags.BoolVar(&trace, "trace", false, "show when each function ran, on standard error")
 	return cmd
+}
+
+// reach says where what is to be invoked is served, and makes a way there where it
+// is in a cluster; done closes that.
+func (a *app) reach(ctx context.Context, at *targetFlags, o *pipeline.InvokeOptions) (done func(), err error) {
+	done = func() {}
+	kind, err := at.kind()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case targetKubernetes:
+		target, err := at.cluster(kubernetes.Options{})
+		if err != nil {
+			return nil, err
+		}
+		way, err := target.Invoke(ctx, o.Name)
+		if err != nil {
+			return nil, at.explained(o.Name, err)
+		}
+		o.Gateway, o.Path = way.URL, way.Path
+		return way.Close, nil
+	case targetOpenFaaS:
+		if o.Gateway, err = at.url(a); err != nil {
+			return nil, err
+		}
+		if at.namespace != "" {
+			o.Path = "/function/" + url.PathEscape(o.Name) + "." + url.PathEscape(at.namespace)
+		}
+		return done, nil
+	}
+	o.Gateway, err = parseGateway(a.gatewayOf(ctx, o.Name, defaultListen))
+	return done, err
 }
 
 // parseGateway reads the address of a gateway: a URL, or HOST:PORT.

@@ -51,7 +51,7 @@ Without a NAME, those of the one deployment that there is.`,
 					args = append(args, d.Name)
 				}
 				if len(args) != 1 {
-					return chooseOne(args)
+					return at.chooseOne(args)
 				}
 			}
 			buffered := bufio.NewWriter(a.out)

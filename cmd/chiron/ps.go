@@ -15,8 +15,8 @@ func newPs(a *app) *cobra.Command {
 	at := targetFlags{}
 	cmd := &cobra.Command{
 		Use:     "ps [NAME]",
-		Short:   "Show what is deployed on this machine",
-		Long:    "Shows every deployment on this machine and its wraps, or those of one deployment.",
+		Short:   "Show what is deployed",
+		Long:    "Shows every deployment and its wraps, or those of one deployment: on this machine, on\nan OpenFaaS, or in a namespace of a Kubernetes cluster.",
 		Example: "  chiron ps\n  chiron ps finra-5 --output json",
 		Args:    atMostOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -11,32 +11,64 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes"
 	"github.com/chiron-faas/chiron/deploy/openfaas"
 )
 
 // targetFlags choose the target of a verb that looks at deployments.
 type targetFlags struct {
 	target, gateway, namespace string
+	kubeconfig, context        string
 }
+
+// The values of --target.
+const (
+	targetLocal      = "local"
+	targetOpenFaaS   = "openfaas"
+	targetKubernetes = "kubernetes"
+)
 
 func (f *targetFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.target, "target", "", "local or openfaas; default: local, or openfaas with --gateway")
+	flags.StringVar(&f.target, "target", "", "local, openfaas or kubernetes; default: local, openfaas with\n--gateway, kubernetes with --kubeconfig or --context")
 	flags.StringVar(&f.gateway, "gateway", "", "`URL` of an OpenFaaS gateway; default: $OPENFAAS_URL, or one here")
-	flags.StringVar(&f.namespace, "namespace", "", "`namespace` of the functions; default: the gateway's own")
+	flags.StringVar(&f.namespace, "namespace", "", "`namespace` there; default: the gateway's own, or the context's")
+	f.addCluster(cmd)
 }
 
-// isOpenFaaS says which target is asked for.
-func (f *targetFlags) isOpenFaaS() (bool, error) {
-	switch {
-	case f.target == "openfaas", f.target == "" && f.gateway != "":
-		return true, nil
-	case f.target == "local" && f.gateway != "":
-		return false, usagef("--target local and --gateway exclude each other")
-	case f.target == "local" || f.target == "":
-		return false, nil
+// addCluster adds the flags that say which cluster is meant.
+func (f *targetFlags) addCluster(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` of a cluster's access; default: $KUBECONFIG, or ~/.kube/config")
+	flags.StringVar(&f.context, "context", "", "`context` of that file; default: its current one")
+	_ = cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{targetLocal, targetOpenFaaS, targetKubernetes}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// kind says which target is asked for.
+func (f *targetFlags) kind() (string, error) {
+	cluster := f.kubeconfig != "" || f.context != ""
+	kind := f.target
+	if kind == "" {
+		switch {
+		case f.gateway != "" && cluster:
+			return "", usagef("--gateway is OpenFaaS' and --kubeconfig, --context are Kubernetes': choose a --target")
+		case f.gateway != "":
+			kind = targetOpenFaaS
+		case cluster:
+			kind = targetKubernetes
+		default:
+			kind = targetLocal
+		}
 	}
-	return false, usagef("--target %q: it is local or openfaas", f.target)
+	switch {
+	case kind != targetLocal && kind != targetOpenFaaS && kind != targetKubernetes:
+		return "", usagef("--target %q: it is %s, %s or %s", kind, targetLocal, targetOpenFaaS, targetKubernetes)
+	case kind != targetOpenFaaS && f.gateway != "":
+		return "", usagef("--target %s and --gateway exclude each other", kind)
+	case kind != targetKubernetes && cluster:
+		return "", usagef("--target %s and --kubeconfig, --context exclude each other", kind)
+	}
+	return kind, nil
 }
 
 // options of the OpenFaaS that the flags name, with the login that is kept for it.
@@ -68,18 +100,31 @@ func (f *targetFlags) url(a *app) (string, error) {
 
 // chosen is the target that the flags name.
 func (f *targetFlags) chosen(a *app) (deploy.Target, error) {
-	remote, err := f.isOpenFaaS()
+	kind, err := f.kind()
 	if err != nil {
 		return nil, err
 	}
-	if !remote {
-		return a.target("")
+	switch kind {
+	case targetOpenFaaS:
+		o, err := f.options(a)
+		if err != nil {
+			return nil, err
+		}
+		return openfaas.New(o)
+	case targetKubernetes:
+		return f.cluster(kubernetes.Options{})
 	}
-	o, err := f.options(a)
+	return a.target("")
+}
+
+// cluster is the Kubernetes that the flags name.
+func (f *targetFlags) cluster(o kubernetes.Options) (*kubernetes.Target, error) {
+	var err error
+	o.Client, err = kubernetes.NewClient(kubernetes.Access{Kubeconfig: f.kubeconfig, Context: f.context, Namespace: f.namespace})
 	if err != nil {
 		return nil, err
 	}
-	return openfaas.New(o)
+	return kubernetes.New(o)
 }
 
 // loginReport is what chiron login did, with --output json.

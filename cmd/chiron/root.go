@@ -54,7 +54,7 @@ and runs it.`,
 	}
 	add("whole", newInit(a), newImport(a), newRun(a))
 	add("step", newProfile(a), newPlan(a), newSimulate(a), newBuild(a))
-	add("serve", newUp(a), newDeploy(a), newGateway(a), newLogin(a), newInvoke(a), newPs(a), newLogs(a), newDown(a))
+	add("serve", newUp(a), newDeploy(a), newRender(a), newGateway(a), newLogin(a), newInvoke(a), newPs(a), newLogs(a), newDown(a))
 	add("machine", newDoctor(a), newCalibrate(a), newBench(a), newVersion(a))
 	return root
 }
