@@ -3,6 +3,9 @@
 #             (SYSTEMS= leaves out the side by side of the deployment models)
 # make services       start the stores of the paper's workflows on loopback, with their data
 # make services-stop  end them
+# make test-kube      tests on a true Kubernetes cluster of one node (root; the first time it compiles Kubernetes)
+# make kube-up        bring that cluster up; export KUBECONFIG=.cache/kube/kubeconfig
+# make kube-down      end it; nothing of it stays
 # make bench  Go's benchmarks, how the search's time grows, and the experiments on the runtime
 # make profile  profiles of the hot path into bin/profiles
 
@@ -18,11 +21,16 @@ SYSTEMS ?= examples/finra-5
 WORKFLOWS := bench/workflows/projects
 # The object server of the workflows' services, built from its sources.
 GATEWAY := .cache/bin/versitygw
+# The programs of the cluster of test/kube, built from their sources.
+KUBE := .cache/kube/bin
+KUBE_PROGRAMS := kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl
+# CPUs that its node promises: while a plan is replaced, two are there at once.
+KUBE_CPUS ?= 16
 # ruff fails for a folder that is not there.
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop kube kube-up kube-down test-kube fuzz fmt prerequisites clean
 
 all: build
 
@@ -70,6 +78,26 @@ services-stop:
 $(GATEWAY): tools/services/go.mod tools/services/go.sum
 	cd tools/services && $(GO) build -trimpath -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 
+# The programs say the version that they are: clients read it.
+$(KUBE)/kubernetes: tools/kubernetes/go.mod tools/kubernetes/go.sum
+	cd tools/kubernetes && CGO_ENABLED=0 $(GO) build -trimpath -o $(CURDIR)/$(KUBE)/ \
+		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$($(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)" \
+		$(KUBE_PROGRAMS:%=k8s.io/kubernetes/cmd/%)
+	@touch $@
+
+$(KUBE)/coredns: tools/coredns/go.mod tools/coredns/go.sum tools/coredns/main.go
+	cd tools/coredns && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ .
+
+kube: $(KUBE)/kubernetes $(KUBE)/coredns
+	@scripts/prerequisites kube
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(KUBE)/ ./test/kube/clusterctl ./test/kube/pause
+
+kube-up: kube
+	@$(KUBE)/clusterctl up -cpus $(KUBE_CPUS)
+
+kube-down:
+	@if [ -x $(KUBE)/clusterctl ]; then $(KUBE)/clusterctl down; fi
+
 # -p 2: packages that start processes and measure must not starve each other.
 test-go: prerequisites $(GATEWAY)
 	@scripts/prerequisites test
@@ -116,4 +144,5 @@ $(VENV)/ready: tools/requirements.txt tools/requirements-tests.txt scripts/prere
 
 clean:
 	@if [ -e .cache/services/services.json ]; then $(MAKE) services-stop; fi
+	@$(MAKE) --no-print-directory kube-down
 	rm -rf bin .cache
