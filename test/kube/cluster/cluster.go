@@ -305,3 +305,9 @@ func (c *Cluster) clear() error {
 	}
 	return nil
 }
+
+// Machine is this machine's address for the cluster's pods.
+func (c *Cluster) Machine() string { return hostAddress }
+
+// NodeName is the one node's.
+func (c *Cluster) NodeName() string { return NodeName }

@@ -87,6 +87,7 @@ func foundation(l layout) []daemon {
 			"--kubelet-client-certificate=" + l.pki(certClient+".crt"), "--kubelet-client-key=" + l.pki(certClient+".key"),
 			"--service-account-issuer=https://kubernetes.default.svc." + domain,
 			"--service-account-key-file=" + l.pki(certSigner+".crt"), "--service-account-signing-key-file=" + l.pki(certSigner+".key"),
+			"--kubelet-preferred-address-types=InternalIP", // nobody resolves the node's name
 			"--profiling=false",
 		}},
 	}
