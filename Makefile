@@ -30,7 +30,7 @@ KUBE_CPUS ?= 16
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop kube kube-up kube-down test-kube fuzz fmt prerequisites clean
+.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop prerequisites-kube kube kube-up kube-down test-kube fuzz fmt prerequisites clean
 
 all: build
 
@@ -79,24 +79,30 @@ $(GATEWAY): tools/services/go.mod tools/services/go.sum
 	cd tools/services && $(GO) build -trimpath -o $(CURDIR)/$@ github.com/versity/versitygw/cmd/versitygw
 
 # The programs say the version that they are: clients read it.
-$(KUBE)/kubernetes: tools/kubernetes/go.mod tools/kubernetes/go.sum
+$(KUBE)/kubernetes: tools/kubernetes/go.mod tools/kubernetes/go.sum | prerequisites-kube
 	cd tools/kubernetes && CGO_ENABLED=0 $(GO) build -trimpath -o $(CURDIR)/$(KUBE)/ \
 		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$($(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)" \
 		$(KUBE_PROGRAMS:%=k8s.io/kubernetes/cmd/%)
 	@touch $@
 
-$(KUBE)/coredns: tools/coredns/go.mod tools/coredns/go.sum tools/coredns/main.go
+$(KUBE)/coredns: tools/coredns/go.mod tools/coredns/go.sum tools/coredns/main.go | prerequisites-kube
 	cd tools/coredns && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ .
 
-kube: $(KUBE)/kubernetes $(KUBE)/coredns
-	@scripts/prerequisites kube
+# What is missing is told before Kubernetes is compiled.
+kube: prerequisites-kube $(KUBE)/kubernetes $(KUBE)/coredns
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(KUBE)/ ./test/kube/clusterctl ./test/kube/pause
+
+prerequisites-kube:
+	@scripts/prerequisites kube
 
 kube-up: kube
 	@$(KUBE)/clusterctl up -cpus $(KUBE_CPUS)
 
 kube-down:
 	@if [ -x $(KUBE)/clusterctl ]; then $(KUBE)/clusterctl down; fi
+
+test-kube: kube
+	@scripts/test-kube $(KUBE_CPUS)
 
 # -p 2: packages that start processes and measure must not starve each other.
 test-go: prerequisites $(GATEWAY)

@@ -128,7 +128,7 @@ func (c *Cluster) prepare(cpus int) error {
 	if err := os.RemoveAll(c.logs()); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	folders := []string{c.logs(), c.pki(""), c.config(""), c.config("network")}
+	folders := []string{c.logs(), c.pki(""), c.config(""), c.config("network"), c.registry("")}
 	for _, folder := range c.over() {
 		folders = append(folders, folder)
 	}
@@ -253,6 +253,9 @@ func read(dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// Machine is this machine's address for the cluster's pods.
+func (c *Cluster) Machine() string { return hostAddress }
+
 // Kubeconfig is the administrator's file.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig() }
 
@@ -305,9 +308,3 @@ func (c *Cluster) clear() error {
 	}
 	return nil
 }
-
-// Machine is this machine's address for the cluster's pods.
-func (c *Cluster) Machine() string { return hostAddress }
-
-// NodeName is the one node's.
-func (c *Cluster) NodeName() string { return NodeName }

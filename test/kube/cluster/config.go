@@ -23,6 +23,7 @@ func writeConfig(l layout) error {
 		l.config("network/bridge.conflist"): networkJSON,
 		l.config("containerd.toml"):         []byte(containerdConfig(l)),
 		l.config("Corefile"):                []byte(dnsConfig(l)),
+		l.registry("hosts.toml"):            []byte(fmt.Sprintf("server = %q\n", "http://"+Registry)),
 	})
 }
 
@@ -49,7 +50,7 @@ func kubeletConfig(l layout) map[string]any {
 			"memory.available": "100Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%",
 		},
 		"imageGCHighThresholdPercent": 100, // never
-		"volumePluginDir":             "/var/lib/kubelet/volume-plugins",
+		"volumePluginDir":             volumePlugins,
 	}
 }
 
@@ -94,14 +95,17 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 SystemdCgroup = false
 
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = %q
+
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = %q
 conf_dir = %q
-`, containerdSocket, pauseImage, plugins, l.config("network"))
+`, containerdSocket, pauseImage, l.config("registries"), plugins, l.config("network"))
 }
 
 func dnsConfig(l layout) string {
-	return fmt.Sprintf(`%s:53 {
+	return fmt.Sprintf(`.:53 {
 	bind %s
 	errors
 	cache 5
@@ -109,5 +113,5 @@ func dnsConfig(l layout) string {
 		kubeconfig %s
 	}
 }
-`, ".", nodeAddress, domain, l.configOf(dns))
+`, nodeAddress, domain, l.configOf(dns))
 }

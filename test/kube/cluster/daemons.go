@@ -26,6 +26,9 @@ const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // plugins is where Debian puts the network plugins.
 const plugins = "/usr/lib/cni"
 
+// volumePlugins is where nobody finds any; the default is in the machine's /usr.
+const volumePlugins = "/var/lib/kubelet/volume-plugins"
+
 // daemon is a program that runs on the node.
 type daemon struct {
 	name string
@@ -100,6 +103,7 @@ func rest(l layout) []daemon {
 			"--kubeconfig=" + l.configOf(controllerManager), "--bind-address=127.0.0.1", "--leader-elect=false",
 			"--root-ca-file=" + l.pki(certCA+".crt"),
 			"--service-account-private-key-file=" + l.pki(certSigner+".key"), "--use-service-account-credentials",
+			"--flex-volume-plugin-dir=" + volumePlugins,
 			"--profiling=false",
 		}},
 		{scheduler, []string{

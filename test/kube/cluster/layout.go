@@ -23,6 +23,10 @@ const (
 // NodeName is the one node's.
 const NodeName = "chiron-node"
 
+// Registry is where the node pulls images from without TLS: a registry that a test
+// serves at this address of the machine's.
+const Registry = hostAddress + ":5000"
+
 // pauseImage is what holds a pod's namespaces; no registry has it.
 const pauseImage = "chiron.test/pause:1"
 
@@ -44,6 +48,11 @@ func (l layout) config(file string) string { return filepath.Join(l.dir, "config
 
 func (l layout) cpus(file string) string { return l.config(filepath.Join("cpus", file)) }
 func (l layout) noNodes() string         { return l.config("nodes") }
+
+// registry holds what containerd is to know of Registry.
+func (l layout) registry(file string) string {
+	return l.config(filepath.Join("registries", Registry, file))
+}
 
 // configOf is the daemon's way to the API server.
 func (l layout) configOf(daemon string) string { return l.config(daemon + ".kubeconfig") }
