@@ -1,5 +1,5 @@
 # make run    build, then run examples/finra-5 end to end
-# make test   everything that CI runs
+# make test   what CI runs, besides make test-kube
 #             (SYSTEMS= leaves out the side by side of the deployment models)
 # make services       start the stores of the paper's workflows on loopback, with their data
 # make services-stop  end them
