@@ -127,6 +127,9 @@ func TestNothingStays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := Down(t.TempDir()); !errors.Is(err, ErrDown) { // of another folder
+				t.Errorf("it says %v", err)
+			}
 			if err := c.Healthy(t.Context()); err != nil {
 				t.Error(err)
 			}

@@ -58,7 +58,12 @@ func run(ctx context.Context, args []string) error {
 		fmt.Printf("%s takes pods; export KUBECONFIG=%s\n", cluster.NodeName, c.Kubeconfig())
 		return nil
 	case "down":
-		return cluster.Down(o.Dir)
+		err := cluster.Down(o.Dir)
+		if errors.Is(err, cluster.ErrDown) {
+			fmt.Printf("no cluster runs in %s\n", o.Dir)
+			return nil
+		}
+		return err
 	case "status", "import":
 		c, err := cluster.Attach(o.Dir)
 		if err != nil {
