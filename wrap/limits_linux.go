@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -58,8 +59,8 @@ func (a *Agent) relieve() {
 	}
 	held := make(map[int]int64) // threads by process group
 	for _, pid := range a.limits.processes.Members() {
-		if group, threads, ok := groupAndThreads(pid); ok {
-			held[group] += threads
+		if s, err := procfs.ReadStat(pid); err == nil {
+			held[s.Group] += s.Threads
 		}
 	}
 	for _, p := range a.layout.processes {
@@ -73,20 +74,4 @@ func (a *Agent) relieve() {
 			m.Kill()
 		}
 	}
-}
-
-// groupAndThreads reads a process' group and number of threads (proc_pid_stat(5),
-// fields 5 and 20).
-func groupAndThreads(pid int) (group int, threads int64, ok bool) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0, false
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // from field 3 on
-	if len(fields) < 18 {
-		return 0, 0, false
-	}
-	group, err1 := strconv.Atoi(fields[2])
-	threads, err2 := strconv.ParseInt(fields[17], 10, 64)
-	return group, threads, err1 == nil && err2 == nil
 }

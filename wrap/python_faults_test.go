@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -44,7 +45,7 @@ func TestPythonKilledAnywhere(t *testing.T) {
 	s.do(t, "POST", "/function/echo", "1")
 	time.Sleep(300 * time.Millisecond) // what a first request opens is open
 	zygote := s.stats().Zygote.PID
-	files, processes := openFiles(t), len(childrenOf(zygote))
+	files, processes := openFiles(t), len(procfs.Children(zygote))
 	worker := func() int { return s.stats().Processes[0].PID }
 	kill := func(pid int) {
 		if pid != 0 {
@@ -91,7 +92,7 @@ func TestPythonKilledAnywhere(t *testing.T) {
 	}
 	// While it is being forked: each child of the zygote is killed when it is seen.
 	old := map[int]bool{}
-	for _, pid := range childrenOf(zygote) {
+	for _, pid := range procfs.Children(zygote) {
 		old[pid] = true
 	}
 	stop := make(chan struct{})
@@ -104,7 +105,7 @@ func TestPythonKilledAnywhere(t *testing.T) {
 				return
 			default:
 			}
-			for _, pid := range childrenOf(zygote) {
+			for _, pid := range procfs.Children(zygote) {
 				if !old[pid] {
 					old[pid] = true
 					kill(pid)
@@ -126,7 +127,7 @@ func TestPythonKilledAnywhere(t *testing.T) {
 	if now := s.stats().Zygote.PID; now != zygote {
 		t.Errorf("the zygote was %d and is %d", zygote, now)
 	}
-	eventually(t, "no more processes than before", func() bool { return len(childrenOf(zygote)) <= processes })
+	eventually(t, "no more processes than before", func() bool { return len(procfs.Children(zygote)) <= processes })
 	eventually(t, fmt.Sprintf("%d descriptors as before", files), func() bool { return openFiles(t) <= files })
 }
 

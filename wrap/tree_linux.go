@@ -5,14 +5,13 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // processTree takes care of the processes below the agent that nobody else
@@ -76,7 +75,7 @@ func (t *processTree) collect() {
 }
 
 func (t *processTree) collectLocked() {
-	for _, pid := range childrenOf(os.Getpid()) {
+	for _, pid := range procfs.Children(os.Getpid()) {
 		if !t.own[pid] {
 			waitFor(pid)
 		}
@@ -116,40 +115,11 @@ func (t *processTree) kill() {
 // yet waited for excluded.
 func descendants(pid int) []int {
 	var all []int
-	for _, child := range childrenOf(pid) {
-		if !isZombie(child) {
+	for _, child := range procfs.Children(pid) {
+		if s, err := procfs.ReadStat(child); err == nil && !s.Dead() {
 			all = append(all, child)
 		}
 		all = append(all, descendants(child)...)
 	}
 	return all
-}
-
-// childrenOf reads the children of every thread of pid (proc(5), children).
-func childrenOf(pid int) []int {
-	files, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
-	var pids []int
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for _, field := range strings.Fields(string(data)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, child)
-			}
-		}
-	}
-	return pids
-}
-
-// isZombie reads the state in /proc/PID/stat, the field after the command's
-// closing parenthesis.
-func isZombie(pid int) bool {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return true // it is gone
-	}
-	_, rest, ok := strings.Cut(string(data[strings.LastIndexByte(string(data), ')')+1:]), " ")
-	return ok && strings.HasPrefix(rest, "Z")
 }

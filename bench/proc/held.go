@@ -3,9 +3,8 @@ package proc
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // Holding is what processes hold together.
@@ -29,7 +28,8 @@ func Held(roots ...int) (Holding, error) {
 	var h Holding
 	for _, pid := range below {
 		h.Processes++
-		h.Memory += memoryOf(pid)
+		m, _ := procfs.ReadMemory(pid) // none where it ended
+		h.Memory += m.PSS
 		fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)) // none where it ended
 		h.Descriptors += len(fds)
 	}
@@ -38,25 +38,13 @@ func Held(roots ...int) (Holding, error) {
 
 // tree lists processes and all below them.
 func tree(roots []int) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
+	processes, err := procfs.Processes()
 	if err != nil {
 		return nil, err
 	}
 	parents := make(map[int]int)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue // it ended
-		}
-		// pid (name) state ppid: the name may hold anything.
-		fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
-		if len(fields) > 1 {
-			parents[pid], _ = strconv.Atoi(fields[1])
-		}
+	for _, s := range processes {
+		parents[s.PID] = s.Parent
 	}
 	isRoot := make(map[int]bool, len(roots))
 	for _, r := range roots {
@@ -77,16 +65,4 @@ func tree(roots []int) ([]int, error) {
 		}
 	}
 	return below, nil
-}
-
-// memoryOf is a process' proportional set size, bytes; 0 where it ended.
-func memoryOf(pid int) int64 {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	for line := range strings.Lines(string(data)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "Pss:" {
-			kib, _ := strconv.ParseInt(fields[1], 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // Load is what CPUs have done so far, in clock ticks (proc(5)).
@@ -30,20 +31,14 @@ func ReadLoad() (Load, error) {
 	if err != nil {
 		return Load{}, err
 	}
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	processes, err := procfs.Processes()
 	if err != nil {
 		return Load{}, err
 	}
 	parents := make(map[int]int)
 	used := make(map[int]float64)
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			continue // it has ended
-		}
-		if pid, parent, ticks, ok := processLoad(data); ok {
-			parents[pid], used[pid] = parent, ticks
-		}
+	for _, s := range processes {
+		parents[s.PID], used[s.PID] = s.Parent, float64((s.CPU+s.ChildrenCPU)/tick)
 	}
 	self := os.Getpid()
 	for pid, ticks := range used {
@@ -84,34 +79,6 @@ func machineLoad(data []byte) (Load, error) {
 	return l, nil
 }
 
-// processLoad reads /proc/PID/stat. The command's name, in parentheses, may hold
-// anything; behind it, ppid is the 2nd field and utime, stime, cutime and cstime
-// are the 12th to 15th.
-func processLoad(data []byte) (pid, parent int, ticks float64, ok bool) {
-	head, _, _ := bytes.Cut(data, []byte(" "))
-	end := bytes.LastIndexByte(data, ')')
-	if end < 0 {
-		return 0, 0, 0, false
-	}
-	fields := strings.Fields(string(data[end+1:]))
-	if len(fields) < 15 {
-		return 0, 0, 0, false
-	}
-	pid, err1 := strconv.Atoi(string(head))
-	parent, err2 := strconv.Atoi(fields[1])
-	if err1 != nil || err2 != nil {
-		return 0, 0, 0, false
-	}
-	for _, f := range fields[11:15] {
-		t, err := strconv.ParseFloat(f, 64)
-		if err != nil {
-			return 0, 0, 0, false
-		}
-		ticks += t
-	}
-	return pid, parent, ticks, true
-}
-
 // Others is the part of the machine's CPUs that other programs used between two
 // readings.
 func Others(begin, end Load) float64 {
@@ -121,9 +88,9 @@ func Others(begin, end Load) float64 {
 	return max(0, (end.busy-begin.busy)-(end.own-begin.own)) / (end.all - begin.all)
 }
 
-// tickRate is of the clock ticks that /proc counts in: USER_HZ, which the kernel
-// has fixed at 100 for programs on every architecture that Go knows.
-const tickRate = 100
+// tick is of the clock that /proc/stat counts in: USER_HZ, which the kernel has
+// fixed at 100 for programs on every architecture that Go knows.
+const tick = 10 * time.Millisecond
 
 // Used is the CPU time that processes and all below them have used so far,
 // children that they have waited for included.
@@ -132,15 +99,11 @@ func Used(roots ...int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var ticks float64
+	var used time.Duration
 	for _, pid := range below {
-		data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-		if err != nil {
-			continue // it has ended
-		}
-		if _, _, t, ok := processLoad(data); ok {
-			ticks += t
+		if s, err := procfs.ReadStat(pid); err == nil { // it may have ended
+			used += s.CPU + s.ChildrenCPU
 		}
 	}
-	return time.Duration(ticks / tickRate * float64(time.Second)), nil
+	return used, nil
 }

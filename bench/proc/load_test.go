@@ -19,19 +19,6 @@ func TestMachineLoad(t *testing.T) {
 	}
 }
 
-func TestProcessLoad(t *testing.T) {
-	line := "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 11 22 33 44 20 0 1 0 100\n"
-	pid, parent, ticks, ok := processLoad([]byte(line))
-	if !ok || pid != 42 || parent != 7 || ticks != 110 {
-		t.Errorf("pid %d, parent %d, %v ticks, %v; want 42, 7, 110", pid, parent, ticks, ok)
-	}
-	for _, bad := range []string{"", "42 (x", "42 (x) S 7", "x (x) S 7 42 42 0 -1 4194560 1 2 3 4 11 22 33 44"} {
-		if _, _, _, ok := processLoad([]byte(bad)); ok {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
 func TestOthers(t *testing.T) {
 	got := Others(Load{busy: 100, all: 1000, own: 50}, Load{busy: 400, all: 2000, own: 150})
 	if got < 0.1999 || got > 0.2001 { // (300 - 100) of 1000

@@ -1,17 +1,17 @@
 package services
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // process is a server that runs.
@@ -72,30 +72,15 @@ func (s server) start() (*process, error) {
 		return nil, fmt.Errorf("services: start %s: %w", s.name, err)
 	}
 	p := &process{Name: s.name, PID: cmd.Process.Pid, Signal: s.signal, Log: log}
-	p.Started, _ = startOf(p.PID) // 0: it has ended, and nothing else is taken for it
+	stat, _ := procfs.ReadStat(p.PID) // none where it has ended: nothing else is taken for it
+	p.Started = stat.Start
 	return p, nil
 }
 
 // alive reports whether the process runs; one that waits to be reaped does not.
 func (p *process) alive() bool {
-	started, state := startOf(p.PID)
-	return started != 0 && started == p.Started && state != 'Z'
-}
-
-// startOf reads a process' start and state; zeros: there is none.
-func startOf(pid int) (started uint64, state byte) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0
-	}
-	// The name, in parentheses, may hold anything; state is the first field after
-	// it and the start the twentieth (proc(5)).
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(fields) < 20 {
-		return 0, 0
-	}
-	started, _ = strconv.ParseUint(fields[19], 10, 64) // 0 if it is none
-	return started, fields[0][0]
+	s, err := procfs.ReadStat(p.PID)
+	return err == nil && s.Start == p.Started && !s.Dead()
 }
 
 // patience bounds the end of a server, and all that is tried before it is up.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/plan/model"
@@ -64,10 +62,14 @@ func BenchmarkMemoryEstimate(b *testing.B) {
 				}
 				held := 0.0
 				for _, w := range status.Wraps {
-					for _, zygote := range children(b, w.PID) {
-						held += rollup(b, zygote, "Rss")
-						for _, worker := range children(b, zygote) {
-							held += rollup(b, worker, "Private_Clean") + rollup(b, worker, "Private_Dirty")
+					zygotes := procfs.Children(w.PID)
+					if len(zygotes) == 0 {
+						b.Skip("the kernel does not tell a process' children")
+					}
+					for _, zygote := range zygotes {
+						held += float64(memory(b, zygote).RSS) / 1e6
+						for _, worker := range procfs.Children(zygote) {
+							held += float64(memory(b, worker).Private) / 1e6
 						}
 					}
 				}
@@ -88,37 +90,11 @@ func interpreter(ctx context.Context, lang, runtime string) (string, error) {
 	return found.Path, err
 }
 
-// children of a process, whichever of its threads started them (proc_pid_task(5)).
-func children(b *testing.B, pid int) (found []int) {
+func memory(b *testing.B, pid int) procfs.Memory {
 	b.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil || len(lists) == 0 {
-		b.Skip("the kernel does not tell a process' children")
-	}
-	for _, list := range lists {
-		text, _ := os.ReadFile(list) // a thread may have ended
-		for _, field := range strings.Fields(string(text)) {
-			child, err := strconv.Atoi(field)
-			if err != nil {
-				b.Fatal(err)
-			}
-			found = append(found, child)
-		}
-	}
-	return found
-}
-
-// rollup is a figure of /proc/PID/smaps_rollup, MB.
-func rollup(b *testing.B, pid int, name string) float64 {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	m, err := procfs.ReadMemory(pid)
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "\n"+name+":")
-	kb, err := strconv.Atoi(strings.Fields(rest + " .")[0])
-	if err != nil {
-		b.Fatalf("%s of process %d: %v", name, pid, err)
-	}
-	return float64(kb<<10) / 1e6
+	return m
 }

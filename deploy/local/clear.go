@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // clearPatience bounds the wait for killed processes to be gone.
@@ -46,7 +48,7 @@ func remains(g group, agent identity, work string) ([]int, error) {
 	}
 	live := make(map[int]bool, len(all))
 	for _, s := range all {
-		live[s.pid] = true
+		live[s.PID] = true
 	}
 	var left []int
 	for _, pid := range g.processes() {
@@ -55,14 +57,14 @@ func remains(g group, agent identity, work string) ([]int, error) {
 		}
 	}
 	for _, s := range all {
-		if s.pid != os.Getpid() && livesIn(s.pid, work) {
-			left = append(left, s.pid)
+		if s.PID != os.Getpid() && livesIn(s.PID, work) {
+			left = append(left, s.PID)
 		}
 	}
 	if agent.PID == 0 {
 		return left, nil
 	}
-	if s, err := readStat(agent.PID); err == nil && s.start != agent.Start {
+	if s, err := procfs.ReadStat(agent.PID); err == nil && s.Start != agent.Start {
 		return left, nil // another process has the pid, so the session is gone
 	}
 	for _, pid := range family(all, agent.PID) {

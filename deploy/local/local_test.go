@@ -18,6 +18,7 @@ import (
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/targettest"
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
@@ -149,10 +150,10 @@ func marked(t *testing.T, marks ...string) []string {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "environ"))
+		env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.PID), "environ"))
 		if err == nil && slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(string(env), m) }) {
-			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "cmdline"))
-			found = append(found, fmt.Sprintf("%d %s", s.pid, strings.ReplaceAll(string(cmd), "\x00", " ")))
+			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.PID), "cmdline"))
+			found = append(found, fmt.Sprintf("%d %s", s.PID, strings.ReplaceAll(string(cmd), "\x00", " ")))
 		}
 	}
 	return found
@@ -235,10 +236,10 @@ func TestKeeperIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range all {
-			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "cmdline"))
-			cwd, _ := os.Readlink(filepath.Join("/proc", strconv.Itoa(s.pid), "cwd"))
-			if s.pid != os.Getpid() && (strings.Contains(string(cmd), dir) || strings.HasPrefix(cwd, dir)) {
-				found = append(found, fmt.Sprintf("%d %s", s.pid, strings.ReplaceAll(string(cmd), "\x00", " ")))
+			cmd, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.PID), "cmdline"))
+			cwd, _ := os.Readlink(filepath.Join("/proc", strconv.Itoa(s.PID), "cwd"))
+			if s.PID != os.Getpid() && (strings.Contains(string(cmd), dir) || strings.HasPrefix(cwd, dir)) {
+				found = append(found, fmt.Sprintf("%d %s", s.PID, strings.ReplaceAll(string(cmd), "\x00", " ")))
 			}
 		}
 		return found
@@ -304,25 +305,13 @@ func TestAssignCPUs(t *testing.T) {
 	}
 }
 
-func TestParseStat(t *testing.T) {
-	s, err := parseStat([]byte("42 (a) b)) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 1\n"))
-	if err != nil || s != (stat{pid: 42, parent: 7, group: 42, session: 41, state: 'S', start: 123456}) {
-		t.Errorf("%+v, %v", s, err)
-	}
-	for _, bad := range []string{"", "42", "42 (a", "42 (a) S 1", "x (a) S 7 42 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 1"} {
-		if _, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q is taken for a stat line", bad)
-		}
-	}
-}
-
 func TestFamily(t *testing.T) {
-	all := []stat{
-		{pid: 5, parent: 9, group: 5, session: 5}, // a child listed before its parent
-		{pid: 9, parent: 1, group: 9, session: 3}, // left the group, in the session
-		{pid: 3, parent: 1, group: 3, session: 3},
-		{pid: 4, parent: 3, group: 4, session: 4},
-		{pid: 6, parent: 1, group: 6, session: 6},
+	all := []procfs.Stat{
+		{PID: 5, Parent: 9, Group: 5, Session: 5}, // a child listed before its parent
+		{PID: 9, Parent: 1, Group: 9, Session: 3}, // left the group, in the session
+		{PID: 3, Parent: 1, Group: 3, Session: 3},
+		{PID: 4, Parent: 3, Group: 4, Session: 4},
+		{PID: 6, Parent: 1, Group: 6, Session: 6},
 	}
 	if got := family(all, 3); !slices.Equal(got, []int{3, 4, 5, 9}) {
 		t.Errorf("family %v", got)

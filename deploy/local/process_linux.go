@@ -1,14 +1,13 @@
 package local
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 // identity names a process for as long as the machine is up: a pid comes round
@@ -20,98 +19,37 @@ type identity struct {
 }
 
 func identify(pid int) (identity, error) {
-	s, err := readStat(pid)
+	s, err := procfs.ReadStat(pid)
 	if err != nil {
 		return identity{}, err
 	}
-	return identity{PID: pid, Start: s.start}, nil
-}
-
-// stat is the part of /proc/PID/stat that is needed here.
-type stat struct {
-	pid, parent, group, session int
-	state                       byte
-	start                       uint64
-}
-
-func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
-
-func readStat(pid int) (stat, error) {
-	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return stat{}, err
-	}
-	return parseStat(data)
-}
-
-// parseStat reads "pid (name) state ppid pgrp session … starttime(22)"; the name
-// may hold anything, parentheses included.
-func parseStat(data []byte) (stat, error) {
-	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
-	if open < 1 || end < open {
-		return stat{}, errors.New("not a process' stat line")
-	}
-	fields := bytes.Fields(data[end+1:])
-	if len(fields) < 20 || len(fields[0]) != 1 {
-		return stat{}, fmt.Errorf("a process' stat line has %d fields after its name", len(fields))
-	}
-	s := stat{state: fields[0][0]}
-	for _, f := range []struct {
-		to   *int
-		text []byte
-	}{
-		{&s.pid, bytes.TrimSpace(data[:open])}, {&s.parent, fields[1]}, {&s.group, fields[2]}, {&s.session, fields[3]},
-	} {
-		n, err := strconv.Atoi(string(f.text))
-		if err != nil {
-			return stat{}, fmt.Errorf("a process' stat line: %w", err)
-		}
-		*f.to = n
-	}
-	var err error
-	if s.start, err = strconv.ParseUint(string(fields[19]), 10, 64); err != nil {
-		return stat{}, fmt.Errorf("a process' stat line: %w", err)
-	}
-	return s, nil
+	return identity{PID: pid, Start: s.Start}, nil
 }
 
 // processes lists all of the machine's that are not dead.
-func processes() ([]stat, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var all []stat
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if s, err := readStat(pid); err == nil && !s.dead() { // it may have ended since
-			all = append(all, s)
-		}
-	}
-	return all, nil
+func processes() ([]procfs.Stat, error) {
+	all, err := procfs.Processes()
+	return slices.DeleteFunc(all, procfs.Stat.Dead), err
 }
 
 // family picks the processes that belong to a leader: those of its session or
 // its group, and those below it, which may have left both.
-func family(all []stat, leader int) []int {
+func family(all []procfs.Stat, leader int) []int {
 	below := map[int]bool{leader: true}
 	// A parent may come after its child in the list: go on until nothing new.
 	for grown := true; grown; {
 		grown = false
 		for _, s := range all {
-			if !below[s.pid] && (below[s.parent] || s.session == leader || s.group == leader) {
-				below[s.pid] = true
+			if !below[s.PID] && (below[s.Parent] || s.Session == leader || s.Group == leader) {
+				below[s.PID] = true
 				grown = true
 			}
 		}
 	}
 	var pids []int
 	for _, s := range all {
-		if below[s.pid] {
-			pids = append(pids, s.pid)
+		if below[s.PID] {
+			pids = append(pids, s.PID)
 		}
 	}
 	slices.Sort(pids)
@@ -122,18 +60,10 @@ func family(all []stat, leader int) []int {
 // share of those that it has in common with others (PSS), so that forked
 // workers add up; all of its resident pages where the kernel does not tell.
 func memoryOf(pid int) int64 {
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	if data, err := os.ReadFile(filepath.Join(dir, "smaps_rollup")); err == nil {
-		for line := range strings.Lines(string(data)) {
-			if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-				if err == nil {
-					return kib << 10
-				}
-			}
-		}
+	if m, err := procfs.ReadMemory(pid); err == nil {
+		return m.PSS
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "statm"))
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 	if err != nil {
 		return 0
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/targettest"
+	"github.com/chiron-faas/chiron/internal/procfs"
 )
 
 func newTarget(t *testing.T, dir string, groups bool) *Target {
@@ -166,7 +167,7 @@ def handler(event, context):
 			if now.State != deploy.WrapReady || now.LastError != "signal: killed" {
 				t.Errorf("wrap %+v, want ready again after \"signal: killed\"", now)
 			}
-			if s, err := readStat(pid); err == nil && s.start == child.Start && !s.dead() {
+			if s, err := procfs.ReadStat(pid); err == nil && s.Start == child.Start && !s.Dead() {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 				t.Error("the function's child lives on")
 			}

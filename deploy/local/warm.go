@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -156,17 +157,17 @@ func (w *warm) close() error {
 
 // forks lists the warm interpreters' children whose current folder lies below a
 // wrap's working folder: its hosts.
-func (k *keeper) forks(all []stat, work string) []int {
+func (k *keeper) forks(all []procfs.Stat, work string) []int {
 	var pids []int
 	for _, w := range k.warm {
 		pid := w.identity().PID
 		for _, s := range all {
-			if s.parent != pid || pid == 0 {
+			if s.Parent != pid || pid == 0 {
 				continue
 			}
-			dir, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(s.pid), "cwd"))
+			dir, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(s.PID), "cwd"))
 			if err == nil && strings.HasPrefix(dir, work+"/") {
-				pids = append(pids, s.pid)
+				pids = append(pids, s.PID)
 			}
 		}
 	}

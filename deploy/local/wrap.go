@@ -20,6 +20,7 @@ import (
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/logs"
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/plan"
 )
 
@@ -385,11 +386,11 @@ func (w *wrap) identity() (identity, bool) {
 }
 
 // members lists the wrap's processes.
-func (w *wrap) members(all []stat) []int {
+func (w *wrap) members(all []procfs.Stat) []int {
 	if w.group.exists() {
 		var live []int
 		for _, pid := range w.group.processes() {
-			if slices.ContainsFunc(all, func(s stat) bool { return s.pid == pid }) {
+			if slices.ContainsFunc(all, func(s procfs.Stat) bool { return s.PID == pid }) {
 				live = append(live, pid)
 			}
 		}

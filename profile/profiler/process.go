@@ -1,62 +1,35 @@
 package profiler
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/profile"
 )
 
 // peakRSS is the largest resident set that a process has had, bytes: VmHWM of
 // /proc/PID/status. It counts pages shared with other processes in full.
 func peakRSS(pid int) (int64, error) {
-	sizes, err := sizes(fmt.Sprintf("/proc/%d/status", pid), "VmHWM")
+	file := fmt.Sprintf("/proc/%d/status", pid)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
-	return sizes["VmHWM"], nil
+	sizes, err := procfs.Sizes(text, "VmHWM")
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	return sizes[0], nil
 }
 
-// footprint is a process' memory by /proc/PID/smaps_rollup, which Linux has
-// since 4.14; see the kernel's Documentation/filesystems/proc.rst.
+// footprint is a process' memory.
 func footprint(pid int) (profile.Footprint, error) {
-	all, err := sizes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Rss", "Pss", "Private_Clean", "Private_Dirty")
-	if err != nil {
-		return profile.Footprint{}, err
-	}
-	return profile.Footprint{RSS: all["Rss"], PSS: all["Pss"], Private: all["Private_Clean"] + all["Private_Dirty"]}, nil
-}
-
-// sizes reads lines of the form "Name: 123 kB", bytes by name; each name that is
-// wanted must be there.
-func sizes(file string, wanted ...string) (map[string]int64, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]int64)
-	for line := range bytes.Lines(text) {
-		name, value, ok := strings.Cut(string(line), ":")
-		if !ok || !slices.Contains(wanted, name) {
-			continue
-		}
-		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", file, name, err)
-		}
-		found[name] = kb << 10
-	}
-	for _, name := range wanted {
-		if _, ok := found[name]; !ok {
-			return nil, fmt.Errorf("%s has no %s", file, name)
-		}
-	}
-	return found, nil
+	m, err := procfs.ReadMemory(pid)
+	return profile.Footprint{RSS: m.RSS, PSS: m.PSS, Private: m.Private}, err
 }
 
 // queued is how long a process' main thread has waited for a CPU so far, by

@@ -91,18 +91,6 @@ func TestCPU(t *testing.T) {
 	}
 }
 
-func TestParseStat(t *testing.T) {
-	got, err := parseStat("12 (a) b) c) S 7 1 1 0 -1 0 0 0 0 0 500 600 3 4 20 0 1 0 9")
-	if want := (stat{parent: 7, children: 70 * time.Millisecond}); err != nil || got != want {
-		t.Errorf("%+v, %v, want %+v", got, err, want)
-	}
-	for _, bad := range []string{"", "12 a S", "12 (a) S x 1 1 0 -1 0 0 0 0 0 500 600 3 4", "12 (a) S 7 1 1 0 -1 0 0 0 0 0 500 600 3 y"} {
-		if _, err := parseStat(bad); err == nil {
-			t.Errorf("%q: no error", bad)
-		}
-	}
-}
-
 func TestParseSocket(t *testing.T) {
 	got, err := parseSocket("   0: 0100007F:2619 0200007F:0050 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0")
 	want := socket{local: netip.MustParseAddrPort("127.0.0.1:9753"), remote: netip.MustParseAddrPort("127.0.0.2:80"), state: listens, inode: "4711"}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/chiron-faas/chiron/internal/procfs"
 	"github.com/chiron-faas/chiron/profile"
 )
 
@@ -232,15 +233,9 @@ func (t *trace) Abort() {
 // before strace has seen the end of the system call that sent it, and a strace
 // that is stopped in between does not show that call.
 func (t *trace) settle(ctx context.Context) {
-	stat := fmt.Sprintf("/proc/%d/task/%d/stat", t.target.PID, t.target.TID)
 	for end := time.Now().Add(settleTimeout); ctx.Err() == nil && time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
-		text, err := os.ReadFile(stat)
-		if err != nil {
-			return // it has ended
-		}
-		// The state follows the name, which may hold anything: S asleep, R
-		// running, t stopped by strace.
-		if _, rest, ok := strings.Cut(string(text[max(0, strings.LastIndexByte(string(text), ')')):]), ") "); ok && strings.HasPrefix(rest, "S") {
+		s, err := procfs.ReadThreadStat(t.target.PID, t.target.TID)
+		if err != nil || s.State == 'S' { // it has ended, or is asleep; R runs, strace has stopped t
 			return
 		}
 	}
