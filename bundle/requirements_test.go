@@ -1,13 +1,11 @@
 package bundle
 
 import (
-	"archive/zip"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,54 +16,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chiron-faas/chiron/host"
+	"github.com/chiron-faas/chiron/internal/wheeltest"
 )
-
-// wheel writes a wheel (PEP 427) of a module with a script, as small as they go.
-func wheel(t *testing.T, dir, name, version string) {
-	t.Helper()
-	info := fmt.Sprintf("%s-%s.dist-info/", name, version)
-	files := []struct{ name, text string }{
-		{name + "/__init__.py", fmt.Sprintf("VERSION = %q\n", version)},
-		{info + "METADATA", fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
-		{info + "entry_points.txt", fmt.Sprintf("[console_scripts]\n%s-tool = %s:main\n", name, name)},
-	}
-	var record strings.Builder
-	for _, f := range files {
-		sum := sha256.Sum256([]byte(f.text))
-		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.text))
-	}
-	fmt.Fprintf(&record, "%sRECORD,,\n", info)
-	files = append(files, struct{ name, text string }{info + "RECORD", record.String()})
-	out, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%s-py3-none-any.whl", name, version)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := zip.NewWriter(out)
-	for _, f := range files {
-		w, err := z.Create(f.name)
-		if err == nil {
-			_, err = w.Write([]byte(f.text))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(z.Close(), out.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // wheels makes a folder of wheels the only place where pip looks.
 func wheels(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	wheel(t, dir, "apple", "1.0")
-	wheel(t, dir, "apple", "2.0")
-	wheel(t, dir, "pear_tree", "1.0")
-	t.Setenv("PIP_NO_INDEX", "1")
-	t.Setenv("PIP_FIND_LINKS", dir)
-	t.Setenv("PIP_CONFIG_FILE", os.DevNull)
+	dir := wheeltest.Only(t)
+	for _, w := range []wheeltest.Wheel{{Name: "apple", Version: "1.0"}, {Name: "apple", Version: "2.0"}, {Name: "pear_tree", Version: "1.0"}} {
+		w.Script = true
+		w.Write(t, dir)
+	}
 	return dir
 }
 
@@ -184,7 +145,7 @@ func TestRequirementsAreKept(t *testing.T) {
 	p := project(t, twoTasks, withRequirements("apple\n", "# nothing\n"))
 	o := Options{Project: p, Plan: together(p), OutDir: t.TempDir(), CacheDir: t.TempDir()}
 	first := build(t, o)[0]
-	wheel(t, dir, "apple", "3.0")
+	wheeltest.Wheel{Name: "apple", Version: "3.0", Script: true}.Write(t, dir)
 	o.OutDir = t.TempDir()
 	if again := build(t, o)[0]; again.Digest != first.Digest {
 		t.Error("a package that is not pinned moved between two builds with one cache")

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
 )
 
 // Error names of the specification's appendix A that Chiron reports.
@@ -35,6 +37,41 @@ type Failure struct {
 	Cause string
 	// State that failed; empty where unknown. Not part of the JSON form.
 	State string
+}
+
+// MaxCause bounds the cause of a failure that is not a function's own words, bytes:
+// it may quote a handler's message.
+const MaxCause = 4096
+
+// ClipCause is what a cause keeps of a text.
+func ClipCause(text string) string {
+	if len(text) <= MaxCause {
+		return text
+	}
+	return text[:MaxCause] + "…"
+}
+
+// FailureOf is the failure that a caller is told where Run has come to an error.
+func FailureOf(err error) *Failure {
+	var failure *Failure
+	switch {
+	case errors.As(err, &failure):
+		return failure
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return &Failure{Name: ErrTimeout, Cause: "the request ran past its deadline"}
+	case errors.Is(err, context.Canceled):
+		return &Failure{Name: ErrTaskFailed, Cause: "the caller left before the answer"}
+	default:
+		return &Failure{Name: ErrRuntime, Cause: ClipCause(err.Error())}
+	}
+}
+
+// HTTPStatus is the status of an answer that tells the failure.
+func (f *Failure) HTTPStatus() int {
+	if f.Name == ErrTimeout {
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusInternalServerError
 }
 
 // Error has the form: state "X": Name: Cause.

@@ -301,7 +301,8 @@ func (a *Agent) answer(w http.ResponseWriter, r *request, status int, contentTyp
 
 // answerFailure writes what became of a request that was worked on.
 func (a *Agent) answerFailure(w http.ResponseWriter, r *request, err error) {
-	f, status := requestFailure(err)
+	f := workflow.FailureOf(err)
+	status := f.HTTPStatus()
 	a.log.Warn("request failed", "request_id", r.id, "error", f.Name, "cause", f.Cause, "status", status)
 	r.setHeaders(w.Header())
 	writeFailure(w, status, f)
@@ -313,5 +314,5 @@ func (a *Agent) refuse(w http.ResponseWriter, r *request, status int, err error)
 	if status == http.StatusServiceUnavailable || status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
 		w.Header().Set("Connection", "close")
 	}
-	writeFailure(w, status, &workflow.Failure{Name: workflow.ErrRuntime, Cause: clip(err.Error())})
+	writeFailure(w, status, &workflow.Failure{Name: workflow.ErrRuntime, Cause: workflow.ClipCause(err.Error())})
 }

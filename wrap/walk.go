@@ -318,7 +318,7 @@ func peerFailure(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: clip(err.Error())}
+	return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: workflow.ClipCause(err.Error())}
 }
 
 // peerRefusal is the failure that a peer answered.

@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/chiron-faas/chiron/internal/wheeltest"
 )
 
 // TestIndex builds on a base for two architectures, pushes, and looks at what can
@@ -146,7 +148,7 @@ func checkImage(t *testing.T, img v1.Image, arch, wrap, function, base, agent st
 // TestSameBytes builds twice, with nothing kept and from another folder.
 func TestSameBytes(t *testing.T) {
 	dir := wheels(t)
-	wheel(t, dir, "apple", "1.0", "py3-none-any")
+	wheeltest.Wheel{Name: "apple", Version: "1.0"}.Write(t, dir)
 	host := serveRegistry(t, nil)
 	base := putBase(t, host, bothBases(t))
 	needs := map[string]string{
@@ -192,13 +194,14 @@ func TestRequirements(t *testing.T) {
 		"cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_28_aarch64", "cp311-cp311-manylinux_2_39_x86_64",
 		"cp310-cp310-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64",
 	} {
-		wheel(t, dir, "fast", "1.0", tag)
+		wheeltest.Wheel{Name: "fast", Version: "1.0", Tag: tag}.Write(t, dir)
 	}
-	wheel(t, dir, "bundle", "1.0", "py3-none-any", "Requires-Dist: arm ; platform_machine == 'aarch64'\n",
-		"Requires-Dist: old ; python_full_version < '3.11.5'\n", "Requires-Dist: newer ; python_version >= '3.12'\n", "Requires-Dist: windows ; sys_platform == 'win32'\n")
-	wheel(t, dir, "bundle", "2.0", "py3-none-any", "Requires-Python: >=3.12\n")
+	wheeltest.Wheel{Name: "bundle", Version: "1.0", Metadata: []string{
+		"Requires-Dist: arm ; platform_machine == 'aarch64'", "Requires-Dist: old ; python_full_version < '3.11.5'", "Requires-Dist: newer ; python_version >= '3.12'", "Requires-Dist: windows ; sys_platform == 'win32'",
+	}}.Write(t, dir)
+	wheeltest.Wheel{Name: "bundle", Version: "2.0", Metadata: []string{"Requires-Python: >=3.12"}}.Write(t, dir)
 	for _, name := range []string{"arm", "old", "newer", "windows"} {
-		wheel(t, dir, name, "1.0", "py3-none-any")
+		wheeltest.Wheel{Name: name, Version: "1.0"}.Write(t, dir)
 	}
 	host := serveRegistry(t, nil)
 	p := project(t, twoTasks, map[string]string{
@@ -236,8 +239,8 @@ func TestRequirements(t *testing.T) {
 
 func TestNoWheel(t *testing.T) {
 	dir := wheels(t)
-	wheel(t, dir, "fast", "1.0", "cp311-cp311-manylinux_2_17_x86_64")
-	wheel(t, dir, "needs_fast", "1.0", "py3-none-any", "Requires-Dist: fast==1.0\n")
+	wheeltest.Wheel{Name: "fast", Version: "1.0", Tag: "cp311-cp311-manylinux_2_17_x86_64"}.Write(t, dir)
+	wheeltest.Wheel{Name: "needs_fast", Version: "1.0", Metadata: []string{"Requires-Dist: fast==1.0"}}.Write(t, dir)
 	for requirement, wants := range map[string][]string{
 		"fast==1.0":  {`function "greet"`, `no wheel of "fast==1.0" for CPython 3.11 on linux/arm64 (glibc 2.36)`},
 		"needs_fast": {`no wheel of "fast==1.0" for CPython 3.11 on linux/arm64`},

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
+	"github.com/chiron-faas/chiron/internal/wheeltest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -259,7 +260,7 @@ func realImages(t *testing.T, files map[string]string, planned func(*workflow.Pr
 // TestContainer runs an image and asks it what it sees.
 func TestContainer(t *testing.T) {
 	dir := wheels(t)
-	wheel(t, dir, "apple", "1.0", "py3-none-any")
+	wheeltest.Wheel{Name: "apple", Version: "1.0"}.Write(t, dir)
 	images := realImages(t, map[string]string{
 		"chiron.yaml":            strings.ReplaceAll(twoTasks["chiron.yaml"], "handler: greet}", "handler: greet, requirements: greet/requirements.txt, env: {MOOD: calm}}"),
 		"greet/requirements.txt": "apple==1.0\n",

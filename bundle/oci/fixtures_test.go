@@ -2,11 +2,8 @@ package oci
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +31,7 @@ import (
 
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/programtest"
+	"github.com/chiron-faas/chiron/internal/wheeltest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -291,53 +289,14 @@ func tryBuild(t *testing.T, o Options) ([]Image, error) {
 	return Build(t.Context(), o)
 }
 
-// wheel writes a wheel (PEP 427) of a module that says its tag.
-func wheel(t *testing.T, dir, name, version, tag string, more ...string) {
-	t.Helper()
-	info := fmt.Sprintf("%s-%s.dist-info/", name, version)
-	files := []struct{ name, text string }{
-		{name + "/__init__.py", fmt.Sprintf("VERSION = %q\nTAG = %q\n", version, tag)},
-		{info + "METADATA", fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n%s", name, version, strings.Join(more, ""))},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: " + tag + "\n"},
-	}
-	var record strings.Builder
-	for _, f := range files {
-		sum := sha256.Sum256([]byte(f.text))
-		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", f.name, base64.RawURLEncoding.EncodeToString(sum[:]), len(f.text))
-	}
-	fmt.Fprintf(&record, "%sRECORD,,\n", info)
-	files = append(files, struct{ name, text string }{info + "RECORD", record.String()})
-	out, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.whl", name, version, tag)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := zip.NewWriter(out)
-	for _, f := range files {
-		w, err := z.Create(f.name)
-		if err == nil {
-			_, err = w.Write([]byte(f.text))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(z.Close(), out.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wheels makes a folder the only place where pip looks.
+// wheels makes a folder the only place where pip looks; without pip it skips.
 func wheels(t *testing.T) string {
 	t.Helper()
 	i, err := machinePython()
 	if err != nil || exec.Command(i.Path, "-I", "-c", "import pip").Run() != nil {
 		t.Skip("the machine's python3 has no pip")
 	}
-	dir := t.TempDir()
-	t.Setenv("PIP_NO_INDEX", "1")
-	t.Setenv("PIP_FIND_LINKS", dir)
-	t.Setenv("PIP_CONFIG_FILE", os.DevNull)
-	return dir
+	return wheeltest.Only(t)
 }
 
 // contents are an image's files by absolute path, as a container sees them.

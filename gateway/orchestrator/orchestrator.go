@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -143,7 +142,8 @@ func (o *Orchestrator) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	out, err := workflow.Run(ctx, o.options.Definition, input, &walk{o: o, r: r})
 	if err != nil {
-		f, status := failureOf(err)
+		f := workflow.FailureOf(err)
+		status := f.HTTPStatus()
 		o.log.Warn("request failed", "request_id", r.id, "error", f.Name, "cause", f.Cause, "status", status)
 		o.fail(w, r, status, f)
 		return
@@ -167,24 +167,6 @@ func (o *Orchestrator) fail(w http.ResponseWriter, r *request, status int, f *wo
 	r.setHeaders(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// failureOf is the failure that the caller is told, and its HTTP status.
-func failureOf(err error) (*workflow.Failure, int) {
-	var failure *workflow.Failure
-	switch {
-	case errors.As(err, &failure):
-		if failure.Name == workflow.ErrTimeout {
-			return failure, http.StatusGatewayTimeout
-		}
-		return failure, http.StatusInternalServerError
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return &workflow.Failure{Name: workflow.ErrTimeout, Cause: "the request ran past its deadline"}, http.StatusGatewayTimeout
-	case errors.Is(err, context.Canceled):
-		return &workflow.Failure{Name: workflow.ErrTaskFailed, Cause: "the caller left before the answer"}, http.StatusInternalServerError
-	default:
-		return &workflow.Failure{Name: workflow.ErrRuntime, Cause: err.Error()}, http.StatusInternalServerError
-	}
 }
 
 // request is one run of the workflow.
