@@ -68,7 +68,7 @@ func TestRequirementsOnEveryPython(t *testing.T) {
 			}
 			b := build(t, o)[0]
 			files := tree(t, b.Dir)
-			if got := files["site/apple/__init__.py"].Content; got != "VERSION = \"1.0\"\n" {
+			if got := files["site/apple/__init__.py"].Content; got != "VERSION = \"1.0\"\nTAG = \"py3-none-any\"\n" {
 				t.Errorf("apple is %q", got)
 			}
 			script := files["site/bin/apple-tool"]
