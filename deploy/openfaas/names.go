@@ -35,8 +35,8 @@ func functionName(deployment, wrap string, first bool, id string) string {
 }
 
 // specs are what the plan's wraps are deployed as, in the plan's order. images are
-// the wraps'.
-func (t *Target) specs(d deploy.Deployment, bundles []bundle.Bundle, images []string) []openfaas.Deployment {
+// the wraps', inside is the gateway's URL as they see it.
+func (t *Target) specs(d deploy.Deployment, bundles []bundle.Bundle, images []string, inside string) []openfaas.Deployment {
 	id := d.Plan.Digest()
 	all := make([]openfaas.Deployment, len(bundles))
 	var peers []string
@@ -44,7 +44,7 @@ func (t *Target) specs(d deploy.Deployment, bundles []bundle.Bundle, images []st
 		w := &d.Plan.Wraps[i]
 		name := functionName(d.Name, w.Name, i == 0, id)
 		if i > 0 {
-			peers = append(peers, w.Name+"="+t.peerURL(name))
+			peers = append(peers, w.Name+"="+t.peerURL(inside, name))
 		}
 		labels := map[string]string{openfaas.LabelWorkflow: d.Name, openfaas.LabelWrap: w.Name, openfaas.LabelPlan: shortID(id)}
 		maps.Copy(labels, t.options.Labels)
@@ -74,11 +74,11 @@ func resources(w *plan.Wrap) openfaas.Resources {
 	return r
 }
 
-// peerURL is where wrap 1 finds another wrap.
-func (t *Target) peerURL(function string) string {
+// peerURL is where wrap 1 finds another wrap: at the gateway, if nothing else is said.
+func (t *Target) peerURL(gateway, function string) string {
 	template := t.options.Peers
 	if template == "" {
-		template = t.client.URL() + "/function/{function}"
+		template = gateway + "/function/{function}"
 		if t.options.Namespace != "" {
 			template += ".{namespace}"
 		}

@@ -389,7 +389,7 @@ func TestNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := target.peerURL("f"); got != want {
+		if got := target.peerURL(target.client.URL(), "f"); got != want {
 			t.Errorf("%q: %s, want %s", template, got, want)
 		}
 	}

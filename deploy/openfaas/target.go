@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -28,7 +29,8 @@ type Options struct {
 	// machine.
 	Image func(ctx context.Context, b bundle.Bundle) (string, error)
 	// Peers is how wrap 1 reaches the others, "http://{function}.{namespace}:8080"
-	// for instance; empty: through the gateway, as it is named here.
+	// for instance; empty: through the gateway, as it is named here or, from inside
+	// chiron gateway's own containers, as it is named there.
 	Peers string
 	// Secrets that every wrap gets, by their names on the gateway, and labels.
 	Secrets []string
@@ -97,7 +99,7 @@ func (t *Target) Apply(ctx context.Context, d deploy.Deployment) (deploy.Running
 	if err != nil {
 		return nil, err
 	}
-	images, err := t.images(ctx, bundles)
+	images, inside, err := t.images(ctx, bundles)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func (t *Target) Apply(ctx context.Context, d deploy.Deployment) (deploy.Running
 	if err != nil {
 		return nil, err
 	}
-	specs := t.specs(d, bundles, images)
+	specs := t.specs(d, bundles, images, inside)
 	c := &change{target: t, name: d.Name, planID: d.Plan.Digest(), before: make(map[string]openfaas.Status)}
 	for _, f := range there {
 		c.before[f.Name] = f
@@ -119,29 +121,30 @@ func (t *Target) Apply(ctx context.Context, d deploy.Deployment) (deploy.Running
 	return newRunning(t, d.Name, specs, bundles), nil
 }
 
-func (t *Target) images(ctx context.Context, bundles []bundle.Bundle) ([]string, error) {
-	images := make([]string, len(bundles))
-	for i, b := range bundles {
-		if t.options.Image == nil {
-			images[i] = "bundle:" + b.Dir + "@" + b.Digest
-			continue
-		}
-		var err error
-		if images[i], err = t.options.Image(ctx, b); err != nil {
-			return nil, err
-		}
-	}
-	if t.options.Image != nil {
-		return images, nil
-	}
+// images are what the bundles are deployed as, and the gateway's URL as these see it.
+func (t *Target) images(ctx context.Context, bundles []bundle.Bundle) (images []string, inside string, err error) {
 	info, err := t.client.Info(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if info.Provider == nil || info.Provider.Name != openfaas.ProviderName {
-		return nil, fmt.Errorf("gateway %s runs images and no bundles: push the wraps' images to a registry that it reaches, and name them", t.client.URL())
+	ours := info.Provider != nil && info.Provider.Name == openfaas.ProviderName
+	inside = t.client.URL()
+	switch {
+	case t.options.Image == nil && !ours:
+		return nil, "", fmt.Errorf("gateway %s runs images and no bundles: push the wraps' images to a registry that it reaches (--registry)", inside)
+	case t.options.Image != nil && ours:
+		inside = "http://" + net.JoinHostPort(openfaas.GatewayHost, strconv.Itoa(openfaas.GatewayPort))
 	}
-	return images, nil
+	for _, b := range bundles {
+		image := "bundle:" + b.Dir + "@" + b.Digest
+		if t.options.Image != nil {
+			if image, err = t.options.Image(ctx, b); err != nil {
+				return nil, "", err
+			}
+		}
+		images = append(images, image)
+	}
+	return images, inside, nil
 }
 
 // functions are those of one deployment, sorted by name.

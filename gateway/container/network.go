@@ -7,17 +7,11 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/internal/netns"
+	"github.com/chiron-faas/chiron/internal/openfaas"
 )
 
-const (
-	// port that a function in a network of its own serves on (OpenFaaS').
-	port = 8080
-	// GatewayHost and GatewayPort are where a container finds the gateway's
-	// functions: the name and the port that OpenFaaS' own gateway has for what
-	// comes from outside. Port 8080 is the function's.
-	GatewayHost = "gateway"
-	GatewayPort = 31112
-)
+// port that a function in a network of its own serves on (OpenFaaS').
+const port = 8080
 
 // dialTimeout of a connection to a container, which is on this machine.
 const dialTimeout = 2 * time.Second
@@ -35,7 +29,7 @@ func (c *container) connect() (err error) {
 	if c.network, err = netns.New(); err != nil {
 		return err
 	}
-	if c.door, err = c.network.Listen("tcp4", loopback(GatewayPort)); err != nil {
+	if c.door, err = c.network.Listen("tcp4", loopback(openfaas.GatewayPort)); err != nil {
 		return fmt.Errorf("serve the gateway to a container: %w", err)
 	}
 	c.function.engine.serve(c.door)

@@ -187,7 +187,7 @@ func (c *container) hostFiles() ([]specs.Mount, error) {
 	}
 	var all []specs.Mount
 	for name, text := range map[string]string{
-		"hosts":       fmt.Sprintf("127.0.0.1 localhost %s %s %s.openfaas\n", c.function.options.Name, GatewayHost, GatewayHost),
+		"hosts":       fmt.Sprintf("127.0.0.1 localhost %s %s %s.openfaas\n", c.function.options.Name, openfaas.GatewayHost, openfaas.GatewayHost),
 		"resolv.conf": "", // there is nobody to ask
 	} {
 		file := filepath.Join(c.dir, name)

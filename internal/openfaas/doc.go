@@ -26,3 +26,11 @@ const PeersVariable = "CHIRON_PEERS"
 
 // ProviderName is what our own provider calls itself in /system/info.
 const ProviderName = "chiron"
+
+// GatewayHost and GatewayPort are where a container of our own provider, in a network
+// of its own, finds the gateway's functions: the name and the port that OpenFaaS' own
+// gateway has for what comes from outside. Port 8080 is the function's.
+const (
+	GatewayHost = "gateway"
+	GatewayPort = 31112
+)

@@ -101,3 +101,57 @@ func TestImageOnGateway(t *testing.T) {
 		}
 	}
 }
+
+// TestDeployImages: with a registry the wraps of a project are deployed as images,
+// which a gateway elsewhere could pull.
+func TestDeployImages(t *testing.T) {
+	ocitest.Runc(t)
+	u := newUser(t)
+	t.Setenv("HOME", filepath.Join(u.dir, "home"))
+	if err := os.MkdirAll(filepath.Join(u.dir, "auth"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"basic-auth-user": "admin", "basic-auth-password": "s3cret"} {
+		if err := os.WriteFile(filepath.Join(u.dir, "auth", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	python, err := ocitest.Python(t.Context(), t.TempDir())
+	if err != nil {
+		t.Skip(err)
+	}
+	host := ocitest.Registry(t, nil)
+	base := ocitest.Put(t, host, "team/python:base", python)
+	_, url := u.gateway(filepath.Join(u.dir, "s"), "")
+	if s := u.chironIn("s3cret\n", "login", "--gateway", url, "--password-stdin"); s.code != 0 {
+		t.Fatalf("%+v", s)
+	}
+	dir := write(t, map[string]string{
+		"chiron.yaml": "name: twice\ndefinition: w.asl.json\nfunctions:\n  f: {handler: f.py}\ninput: input.json\n",
+		"input.json":  `1`,
+		"w.asl.json":  `{"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "f", "Next": "b"}, "b": {"Type": "Task", "Resource": "f", "End": true}}}`,
+		"f.py":        "def handler(event, context):\n    return 2 * event\n",
+	})
+	s := u.chiron("deploy", dir, "--gateway", url, "--registry", host+"/team", "--base", base, "--model", "one-to-one",
+		"--runs", "10", "--tracer", "portable", "--calibration", calibration())
+	if s.code != 0 && strings.Contains(s.errors, "bundles") {
+		t.Skip(s.errors) // containers are not permitted here
+	}
+	if s.code != 0 {
+		t.Fatalf("%+v", s)
+	}
+	if out := u.good("invoke", "twice", "--gateway", url, "-d", `5`); strings.TrimSpace(out) != "20" {
+		t.Errorf("answer %q", out)
+	}
+	for _, wrap := range []string{"wrap-1", "wrap-2"} {
+		resp, err := http.Head("http://" + host + "/v2/team/twice-" + wrap + "/manifests/latest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("the registry answers %s for %s", resp.Status, wrap)
+		}
+	}
+	u.good("down", "twice", "--gateway", url)
+}
