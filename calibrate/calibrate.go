@@ -212,6 +212,9 @@ func (m *measurer) measure(ctx context.Context) (*Report, error) {
 func switchInterval(ctx context.Context, python string) (time.Duration, error) {
 	out, err := exec.CommandContext(ctx, python, "-I", "-S", "-c", "import sys; print(sys.getswitchinterval())").Output()
 	if err != nil {
+		if ctx.Err() != nil { // it was killed for that
+			err = context.Cause(ctx)
+		}
 		return 0, fmt.Errorf("ask %s for its switch interval: %w", python, err)
 	}
 	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)

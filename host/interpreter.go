@@ -127,7 +127,7 @@ func newestFirst(paths []string) []string {
 // probe asks an interpreter who it is. A shim (pyenv's) answers with the
 // executable that it leads to.
 func probe(ctx context.Context, path string) (Interpreter, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no answer within %v", probeTimeout))
 	defer cancel()
 	// -I and -S: neither this process's environment nor installed packages
 	// have a say.
@@ -137,6 +137,9 @@ func probe(ctx context.Context, path string) (Interpreter, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if err != nil && ctx.Err() != nil { // it was killed for that
+		return Interpreter{}, fmt.Errorf("%s: %w", path, context.Cause(ctx))
+	}
 	if err != nil {
 		if line, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n"); line != "" {
 			return Interpreter{}, fmt.Errorf("%s: %w: %s", path, err, line)

@@ -256,6 +256,29 @@ func TestThreadsAtImportAreTold(t *testing.T) {
 	eventually(t, "what was printed at import", func() bool { return slices.Contains(log.of("stdout", ""), "imported") })
 }
 
+// TestFindInterpreterCancelled: who gives up is told that, not of a process that was
+// killed.
+func TestFindInterpreterCancelled(t *testing.T) {
+	slow := filepath.Join(t.TempDir(), "python3")
+	started := slow + ".started"
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\n: > "+started+"\nexec sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(started); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if _, err := host.FindInterpreter(ctx, "python", slow); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+}
+
 func TestFindInterpreter(t *testing.T) {
 	all := interpreters(t)
 	for n, i := range all {
