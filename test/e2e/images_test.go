@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
+	"github.com/chiron-faas/chiron/internal/agentfile"
+	"github.com/chiron-faas/chiron/internal/programtest"
 )
 
 // TestImageOnGateway: an image of a registry is a function of chiron gateway; it ends
@@ -106,6 +108,7 @@ func TestImageOnGateway(t *testing.T) {
 // which a gateway elsewhere could pull.
 func TestDeployImages(t *testing.T) {
 	ocitest.Runc(t)
+	t.Setenv(agentfile.Variable, programtest.BuildAgent(t)) // the race detector's needs a C library
 	u := newUser(t)
 	t.Setenv("HOME", filepath.Join(u.dir, "home"))
 	if err := os.MkdirAll(filepath.Join(u.dir, "auth"), 0o700); err != nil {

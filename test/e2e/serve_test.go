@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chiron-faas/chiron/internal/programtest"
 )
 
 func post(t *testing.T, url, body string) (int, string) {
@@ -262,7 +264,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		eventually(t, 2*time.Minute, func() error {
 			for _, command := range u.processes() {
-				if strings.Contains(command, " wrap ") {
+				if strings.Contains(command, programtest.Agent+" ") {
 					return nil
 				}
 			}
