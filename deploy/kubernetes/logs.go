@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/logs"
 )
 
 // maxLine is the longest line of a log that is read, bytes.
@@ -45,11 +46,7 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 				return err
 			}
 		}
-		slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
-		if o.Tail > 0 && len(past) > o.Tail {
-			past = past[len(past)-o.Tail:]
-		}
-		for _, l := range past {
+		for _, l := range logs.Newest(past, o.Tail) {
 			if err := emit(l); err != nil {
 				return err
 			}
@@ -108,7 +105,7 @@ func (t *Target) follow(ctx context.Context, name string, o deploy.LogOptions, e
 // gone.
 func (t *Target) watch(ctx context.Context, name string, o deploy.LogOptions, all *sync.WaitGroup, lines chan<- deploy.LogLine) error {
 	reading := make(map[string]bool)
-	return poll(ctx, func() (bool, error) {
+	return deploy.Poll(ctx, pollEvery, func() (bool, error) {
 		if _, err := t.Status(ctx, name); errors.Is(err, deploy.ErrNotFound) {
 			return true, nil
 		}
@@ -201,16 +198,10 @@ func refusal(resp *http.Response) error {
 
 // readLine takes a line as an agent writes it, or any other as it is.
 func readLine(text []byte, wrap string) deploy.LogLine {
-	var own struct {
-		Time      time.Time `json:"time"`
-		Level     string    `json:"level"`
-		Function  string    `json:"function"`
-		RequestID string    `json:"request_id"`
-		Stream    string    `json:"stream"`
-		Text      *string   `json:"msg"`
+	line, ok := logs.Agents(text)
+	if !ok {
+		line.Text = string(text)
 	}
-	if json.Unmarshal(text, &own) != nil || own.Text == nil {
-		return deploy.LogLine{Wrap: wrap, Text: string(text)}
-	}
-	return deploy.LogLine{Time: own.Time, Wrap: wrap, Level: own.Level, Function: own.Function, RequestID: own.RequestID, Stream: own.Stream, Text: *own.Text}
+	line.Wrap = wrap
+	return line
 }

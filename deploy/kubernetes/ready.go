@@ -21,7 +21,7 @@ func (c *change) ready(ctx context.Context) error {
 	// missing is what was last waited for, by wrap.
 	missing := make(map[string]hindrance)
 	said := ""
-	err := poll(limited, func() (bool, error) {
+	err := deploy.Poll(limited, pollEvery, func() (bool, error) {
 		s, err := t.state(limited, m.Deployment)
 		if err != nil {
 			return false, err

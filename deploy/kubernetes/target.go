@@ -304,7 +304,7 @@ func (t *Target) removeAll(ctx context.Context, name, keep string) error {
 // gone waits until no pod, and nothing that makes pods, is left of what a selector
 // chooses.
 func (t *Target) gone(ctx context.Context, selector string) error {
-	return poll(ctx, func() (bool, error) {
+	return deploy.Poll(ctx, pollEvery, func() (bool, error) {
 		for _, k := range []kind{deployments, replicaSets, pods} {
 			found, err := list[metav1.PartialObjectMetadata](ctx, t.client, k, selector)
 			if err != nil || len(found) > 0 {
@@ -317,21 +317,6 @@ func (t *Target) gone(ctx context.Context, selector string) error {
 
 // pollEvery is how often something is asked that is waited for.
 const pollEvery = 300 * time.Millisecond
-
-// poll asks until it is so, or ctx ends.
-func poll(ctx context.Context, is func() (bool, error)) error {
-	for {
-		done, err := is()
-		if done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pollEvery):
-		}
-	}
-}
 
 // foreign says whether an object is there that is none of ours.
 func foreign(o metav1.ObjectMeta, deployment string) bool {

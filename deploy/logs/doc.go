@@ -1,6 +1,7 @@
 // Package logs keeps what wraps log: a file of JSON lines for each, bounded, and
-// read back in order of time while it grows.
+// read back in order of time while it grows; and what targets elsewhere need to know
+// of an agent's lines.
 //
-// Where it stands: beside the targets that run wraps on this machine, each of which
-// has a folder of such files for a deployment.
+// Where it stands: below the targets. Those that run wraps on this machine have a
+// folder of such files for a deployment.
 package logs

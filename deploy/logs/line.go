@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,36 @@ func (l *Lines) take() {
 		l.Take(l.partial)
 	}
 	l.partial = l.partial[:0]
+}
+
+// Agents reads a line as an agent writes it, among others that a container prints;
+// false: it is none.
+func Agents(data []byte) (line deploy.LogLine, ok bool) {
+	var own struct {
+		Time      time.Time `json:"time"`
+		Level     string    `json:"level"`
+		Function  string    `json:"function"`
+		RequestID string    `json:"request_id"`
+		Stream    string    `json:"stream"`
+		Text      *string   `json:"msg"`
+	}
+	if json.Unmarshal(data, &own) != nil || own.Text == nil {
+		return deploy.LogLine{}, false
+	}
+	return deploy.LogLine{Time: own.Time, Level: own.Level, Function: own.Function, RequestID: own.RequestID, Stream: own.Stream, Text: *own.Text}, true
+}
+
+// Newest sorts lines by their times and keeps the last of them, as
+// deploy.LogOptions.Tail says.
+func Newest(lines []deploy.LogLine, tail int) []deploy.LogLine {
+	slices.SortStableFunc(lines, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
+	switch {
+	case tail < 0:
+		return nil
+	case tail > 0 && len(lines) > tail:
+		return lines[len(lines)-tail:]
+	}
+	return lines
 }
 
 // Parse reads a line of log/slog's JSON handler. What is no such line is an

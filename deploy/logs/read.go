@@ -3,7 +3,6 @@ package logs
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,14 +40,7 @@ func Read(ctx context.Context, dir string, o deploy.LogOptions, over func() bool
 		older.close()
 		past = append(past, r.read(o)...)
 	}
-	slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
-	switch {
-	case o.Tail < 0:
-		past = nil
-	case o.Tail > 0 && len(past) > o.Tail:
-		past = past[len(past)-o.Tail:]
-	}
-	for _, line := range past {
+	for _, line := range Newest(past, o.Tail) {
 		if err := emit(line); err != nil {
 			return err
 		}
@@ -67,8 +59,7 @@ func Read(ctx context.Context, dir string, o deploy.LogOptions, over func() bool
 		for _, r := range readers {
 			lines = append(lines, r.read(o)...)
 		}
-		slices.SortStableFunc(lines, func(a, b deploy.LogLine) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) })
-		for _, line := range lines {
+		for _, line := range Newest(lines, 0) {
 			if err := emit(line); err != nil {
 				return err
 			}

@@ -105,7 +105,7 @@ func (c *change) ready(ctx context.Context, spec openfaas.Deployment) error {
 	limited, cancel := context.WithTimeout(ctx, t.options.StartTimeout)
 	defer cancel()
 	sure := 0
-	err := t.poll(limited, func() (bool, error) {
+	err := deploy.Poll(limited, pollEvery, func() (bool, error) {
 		s, found, err := t.client.Function(limited, spec.Service)
 		switch {
 		case err != nil:

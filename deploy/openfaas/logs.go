@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/logs"
 	"github.com/chiron-faas/chiron/internal/openfaas"
 )
 
@@ -51,11 +52,7 @@ func (t *Target) Logs(ctx context.Context, name string, o deploy.LogOptions, emi
 				return err
 			}
 		}
-		slices.SortStableFunc(past, func(a, b deploy.LogLine) int { return a.Time.Compare(b.Time) })
-		if o.Tail > 0 && len(past) > o.Tail {
-			past = past[len(past)-o.Tail:]
-		}
-		for _, l := range past {
+		for _, l := range logs.Newest(past, o.Tail) {
 			if err := emit(l); err != nil {
 				return err
 			}
@@ -163,19 +160,12 @@ func readLine(l openfaas.LogLine, wrap string) deploy.LogLine {
 	line := deploy.LogLine{
 		Time: l.Timestamp, Wrap: wrap, Level: l.Level, Function: l.Function, RequestID: l.RequestID, Stream: l.Stream, Text: l.Text, Attrs: l.Attrs,
 	}
-	var own struct {
-		Time      time.Time `json:"time"`
-		Level     string    `json:"level"`
-		Function  string    `json:"function"`
-		RequestID string    `json:"request_id"`
-		Stream    string    `json:"stream"`
-		Text      *string   `json:"msg"`
-	}
-	if l.Level == "" && json.Unmarshal([]byte(l.Text), &own) == nil && own.Text != nil {
-		line.Level, line.Function, line.RequestID, line.Stream, line.Text = own.Level, own.Function, own.RequestID, own.Stream, *own.Text
-		if !own.Time.IsZero() {
-			line.Time = own.Time
+	if own, ok := logs.Agents([]byte(l.Text)); ok && l.Level == "" {
+		own.Wrap, own.Attrs = line.Wrap, line.Attrs
+		if own.Time.IsZero() {
+			own.Time = line.Time
 		}
+		return own
 	}
 	return line
 }

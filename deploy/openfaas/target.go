@@ -279,7 +279,7 @@ func (t *Target) Down(ctx context.Context, name string) error {
 
 // gone waits until wrap 1, or every function, of a deployment is off the list.
 func (t *Target) gone(ctx context.Context, name string, first bool) error {
-	return t.poll(ctx, func() (bool, error) {
+	return deploy.Poll(ctx, pollEvery, func() (bool, error) {
 		there, err := t.functions(ctx, name)
 		if err != nil {
 			return false, err
@@ -290,21 +290,6 @@ func (t *Target) gone(ctx context.Context, name string, first bool) error {
 
 // pollEvery is how often something is asked that is waited for.
 const pollEvery = 200 * time.Millisecond
-
-// poll asks until it is so, or ctx ends.
-func (t *Target) poll(ctx context.Context, is func() (bool, error)) error {
-	for {
-		done, err := is()
-		if done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pollEvery):
-		}
-	}
-}
 
 // plan asks a wrap, through the gateway, for the plan that it runs; "": it does not
 // answer.
