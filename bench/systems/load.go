@@ -74,7 +74,7 @@ func (s *session) slice(ctx context.Context, w *subject, up *served, connections
 	if err != nil {
 		return loaded{}, err
 	}
-	r, err := load.Run(ctx, up.program.Gateway(), load.Options{Connections: connections, Duration: s.Load / time.Duration(s.slices()), Answers: true})
+	r, err := load.Run(ctx, up.gateway, load.Options{Connections: connections, Duration: s.Load / time.Duration(s.slices()), Answers: true})
 	if err != nil {
 		return loaded{}, err
 	}

@@ -23,12 +23,17 @@ const (
 	// startPatience bounds the start of a deployment for each of its wraps, beside
 	// serving.DefaultPatience.
 	startPatience = 2 * time.Second
+	// keepConn is how long a connection may rest until its next request: where others'
+	// turns take longer, the gateway may have closed it (after two minutes).
+	keepConn = 30 * time.Second
 )
 
 // served is a system that is up: a "chiron up" with its gateway.
 type served struct {
 	program *serving.Program
+	gateway load.Target
 	conn    *load.Conn
+	used    time.Time // when conn was, last
 	dir     string
 	plan    *plan.Plan
 }
@@ -58,9 +63,7 @@ func (s *session) up(ctx context.Context, w *subject, pl *plan.Plan) (_ *served,
 	if err != nil {
 		return nil, err
 	}
-	if u.conn, err = load.Dial(ctx, u.program.Gateway()); err != nil {
-		return nil, err
-	}
+	u.gateway = u.program.Gateway()
 	return u, nil
 }
 
@@ -78,10 +81,7 @@ func (u *served) down() error {
 
 // request makes one, after a pause, and checks its answer.
 func (u *served) request(ctx context.Context, c *checker) (time.Duration, error) {
-	time.Sleep(pause)
-	begun := time.Now()
-	a, err := u.conn.Post(ctx, false)
-	took := time.Since(begun)
+	a, took, err := u.post(ctx, false)
 	if err != nil {
 		return 0, err
 	}
@@ -90,10 +90,7 @@ func (u *served) request(ctx context.Context, c *checker) (time.Duration, error)
 
 // trace makes a request that tells what its tasks did.
 func (u *served) trace(ctx context.Context, w *subject) (traced, error) {
-	time.Sleep(pause)
-	begun := time.Now()
-	a, err := u.conn.Post(ctx, true)
-	took := time.Since(begun)
+	a, took, err := u.post(ctx, true)
 	if err != nil {
 		return traced{}, err
 	}
@@ -101,6 +98,25 @@ func (u *served) trace(ctx context.Context, w *subject) (traced, error) {
 		return traced{}, err
 	}
 	return readTrace(w.project.Definition, a.Trace, took)
+}
+
+// post makes a request, after a pause, and tells how long it took: to connect is no
+// part of that.
+func (u *served) post(ctx context.Context, traced bool) (a load.Answer, took time.Duration, err error) {
+	if u.conn != nil && time.Since(u.used) > keepConn {
+		_ = u.conn.Close() // it may have been closed by the other side
+		u.conn = nil
+	}
+	if u.conn == nil {
+		if u.conn, err = load.Dial(ctx, u.gateway); err != nil {
+			return a, 0, err
+		}
+	}
+	time.Sleep(pause)
+	begun := time.Now()
+	a, err = u.conn.Post(ctx, traced)
+	u.used = time.Now()
+	return a, u.used.Sub(begun), err
 }
 
 // wraps are the first processes of its wraps.
