@@ -24,15 +24,6 @@ import (
 func TestImageOnGateway(t *testing.T) {
 	ocitest.Runc(t)
 	u := newUser(t)
-	auth := filepath.Join(u.dir, "auth")
-	if err := os.MkdirAll(auth, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"basic-auth-user": "admin", "basic-auth-password": "s3cret"} {
-		if err := os.WriteFile(filepath.Join(auth, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	file := filepath.Join(t.TempDir(), "watchdog")
 	if err := ocitest.Build(file, "../../gateway/container/testdata/watchdog"); err != nil {
 		t.Fatal(err)
@@ -56,7 +47,7 @@ func TestImageOnGateway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.SetBasicAuth("admin", "s3cret")
+		r.SetBasicAuth(gatewayUser, gatewayPassword)
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
@@ -111,14 +102,6 @@ func TestDeployImages(t *testing.T) {
 	t.Setenv(agentfile.Variable, programtest.BuildAgent(t)) // the race detector's needs a C library
 	u := newUser(t)
 	t.Setenv("HOME", filepath.Join(u.dir, "home"))
-	if err := os.MkdirAll(filepath.Join(u.dir, "auth"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"basic-auth-user": "admin", "basic-auth-password": "s3cret"} {
-		if err := os.WriteFile(filepath.Join(u.dir, "auth", name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	python, err := ocitest.Python(t.Context(), t.TempDir())
 	if err != nil {
 		t.Skip(err)
@@ -126,7 +109,7 @@ func TestDeployImages(t *testing.T) {
 	host := ocitest.Registry(t, nil)
 	base := ocitest.Put(t, host, "team/python:base", python)
 	_, url := u.gateway(filepath.Join(u.dir, "s"), "")
-	if s := u.chironIn("s3cret\n", "login", "--gateway", url, "--password-stdin"); s.code != 0 {
+	if s := u.chironIn(gatewayPassword+"\n", "login", "--gateway", url, "--password-stdin"); s.code != 0 {
 		t.Fatalf("%+v", s)
 	}
 	dir := write(t, map[string]string{

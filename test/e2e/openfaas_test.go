@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,13 +17,26 @@ import (
 	"time"
 )
 
+// The user and the password of a gateway.
+const (
+	gatewayUser     = "admin"
+	gatewayPassword = "s3cret"
+)
+
 // gateway starts "chiron gateway" on an address, "" for a free port.
 func (u *user) gateway(state, listen string) (*exec.Cmd, string) {
 	u.t.Helper()
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	c := u.command("gateway", "--listen", listen, "--state", state, "--basic-auth", filepath.Join(u.dir, "auth"), "--output", "json")
+	auth := filepath.Join(u.dir, "auth")
+	if err := errors.Join(
+		os.MkdirAll(auth, 0o700),
+		os.WriteFile(filepath.Join(auth, "basic-auth-user"), []byte(gatewayUser), 0o600),
+		os.WriteFile(filepath.Join(auth, "basic-auth-password"), []byte(gatewayPassword), 0o600)); err != nil {
+		u.t.Fatal(err)
+	}
+	c := u.command("gateway", "--listen", listen, "--state", state, "--basic-auth", auth, "--output", "json")
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -47,16 +61,7 @@ func (u *user) gateway(state, listen string) (*exec.Cmd, string) {
 // runs after the restart.
 func TestOpenFaaS(t *testing.T) {
 	u := newUser(t)
-	home := filepath.Join(u.dir, "home")
-	t.Setenv("HOME", home)
-	if err := os.MkdirAll(filepath.Join(u.dir, "auth"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"basic-auth-user": "admin", "basic-auth-password": "s3cret"} {
-		if err := os.WriteFile(filepath.Join(u.dir, "auth", name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	t.Setenv("HOME", filepath.Join(u.dir, "home"))
 	state := filepath.Join(u.dir, "s")
 	c, url := u.gateway(state, "")
 	dir := write(t, map[string]string{
@@ -71,7 +76,7 @@ func TestOpenFaaS(t *testing.T) {
 	if s := u.chironIn("wrong\n", "login", "--gateway", url, "--password-stdin"); s.code != 1 || !strings.Contains(s.errors, `refuses user "admin"`) {
 		t.Errorf("a wrong password: %+v", s)
 	}
-	if s := u.chironIn("s3cret\n", "login", "--gateway", url, "--password-stdin"); s.code != 0 {
+	if s := u.chironIn(gatewayPassword+"\n", "login", "--gateway", url, "--password-stdin"); s.code != 0 {
 		t.Fatalf("%+v", s)
 	}
 	u.good("deploy", dir, "--gateway", url, "--model", "sand", "--runs", "10", "--tracer", "portable", "--calibration", calibration())
