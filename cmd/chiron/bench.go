@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/bench/serving"
-	"github.com/chiron-faas/chiron/pipeline"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -52,7 +51,7 @@ func (a *app) experiment(run func(p serving.Programs, progress func(text string)
 		return err
 	}
 	shown := a.progress()
-	report, err := run(programs, func(text string) { shown.note(pipeline.Note{Step: "bench", Text: text, Passing: true}) })
+	report, err := run(programs, shown.passing("bench"))
 	shown.end()
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ same input gives the same digest. Registries' passwords are those of docker logi
 			}
 			o.Project = prepare.Project
 			if f.images() {
-				if o.Agents, err = f.agentsWith(prepare.Agent); err != nil {
+				if o.Agents, err = imageAgents(prepare.Agent, f.agents); err != nil {
 					return err
 				}
 			}
@@ -103,17 +103,6 @@ func (f *buildFlags) options() (pipeline.BuildOptions, error) {
 
 // images says that images are asked for, and not folders.
 func (f *buildFlags) images() bool { return f.push != "" || f.output.path != "" }
-
-// agentsWith are the agents of other architectures that were given, and this
-// machine's own where it can be an image's and none was given in its place.
-func (f *buildFlags) agentsWith(own string) ([]string, error) {
-	for _, file := range f.agents {
-		if err := checkAgent(file); err != nil {
-			return nil, err
-		}
-	}
-	return oci.AgentsWith(own, f.agents)
-}
 
 // buildOutput is the value of --output, which this verb has for its images beside
 // the report's form.

@@ -112,9 +112,7 @@ func (a *app) deployOpenFaaS(cmd *cobra.Command, f *deployFlags, dir string) err
 	project := prepare.Project
 	shown := a.progress()
 	defer shown.end()
-	o.Progress = func(what string) {
-		shown.note(pipeline.Note{Step: "deploy", Text: what, Passing: true})
-	}
+	o.Progress = shown.passing("deploy")
 	var images *pipeline.Images
 	if f.images.registry != "" {
 		o.Image = func(ctx context.Context, b bundle.Bundle) (string, error) { return images.Reference(ctx, b) }

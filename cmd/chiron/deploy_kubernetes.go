@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/deploy/kubernetes"
-	"github.com/chiron-faas/chiron/pipeline"
 )
 
 // clusterReport is a deployment on Kubernetes, with --output json.
@@ -45,17 +42,10 @@ func (a *app) deployKubernetes(cmd *cobra.Command, f *deployFlags, dir string) e
 	project := prepare.Project
 	shown := a.progress()
 	defer shown.end()
-	o := kubernetes.Options{
-		Settings: settings, StartTimeout: f.timeout,
-		Progress: func(what string) {
-			shown.note(pipeline.Note{Step: "deploy", Text: what, Passing: true})
-		},
-	}
+	o := kubernetes.Options{Settings: settings, StartTimeout: f.timeout, Progress: shown.passing("deploy")}
 	if cmd.Flags().Changed("drain") {
 		o.Drain = f.drain
 	}
-	var images *pipeline.Images
-	o.Image = func(ctx context.Context, b bundle.Bundle) (string, error) { return images.Reference(ctx, b) }
 	target, err := f.at.cluster(o)
 	if err != nil {
 		return err
@@ -68,7 +58,8 @@ func (a *app) deployKubernetes(cmd *cobra.Command, f *deployFlags, dir string) e
 	if err != nil {
 		return err
 	}
-	if images, err = f.images.images(cmd.Context(), prepare.Agent, project, planned, shown.note); err != nil {
+	images, err := f.images.images(cmd.Context(), prepare.Agent, project, planned, shown.note)
+	if err != nil {
 		return err
 	}
 	made, err := target.Manifest(workloadOf(project, planned, images))

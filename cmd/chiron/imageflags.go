@@ -45,15 +45,21 @@ func (f *imageFlags) images(ctx context.Context, agent string, p *workflow.Proje
 	if f.registry == "" || !f.push {
 		return pipeline.NameImages(p, pl, oci.Naming{Prefix: f.registry, Tag: f.tag})
 	}
-	for _, file := range f.agents {
+	o := pipeline.BuildOptions{Project: p, Plan: pl, Base: f.base, Platforms: f.platforms, Push: f.registry, Tag: f.tag, Progress: progress}
+	var err error
+	if o.Agents, err = imageAgents(agent, f.agents); err != nil {
+		return nil, err
+	}
+	return pipeline.PushImages(ctx, o)
+}
+
+// imageAgents are the agents of other architectures that were given, and this
+// machine's own where it can be an image's and none was given in its place.
+func imageAgents(own string, given []string) ([]string, error) {
+	for _, file := range given {
 		if err := checkAgent(file); err != nil {
 			return nil, err
 		}
 	}
-	o := pipeline.BuildOptions{Project: p, Plan: pl, Base: f.base, Platforms: f.platforms, Push: f.registry, Tag: f.tag, Progress: progress}
-	var err error
-	if o.Agents, err = oci.AgentsWith(agent, f.agents); err != nil {
-		return nil, err
-	}
-	return pipeline.PushImages(ctx, o)
+	return oci.AgentsWith(own, given)
 }

@@ -59,6 +59,11 @@ func (p *progress) note(n pipeline.Note) {
 	p.drawn = true
 }
 
+// passing is what takes a step's texts.
+func (p *progress) passing(step string) func(text string) {
+	return func(text string) { p.note(pipeline.Note{Step: step, Text: text, Passing: true}) }
+}
+
 // end clears the line.
 func (p *progress) end() {
 	if p.drawn {
