@@ -296,6 +296,22 @@ func TestUnreached(t *testing.T) {
 	}
 }
 
+// TestNoImage: what brings bundles up has to know their images; what only looks
+// need not.
+func TestNoImage(t *testing.T) {
+	target := newFakeCluster(t).target(Options{})
+	if list, err := target.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	_, up := target.Up(t.Context(), deploy.Deployment{Name: "flow"})
+	_, apply := target.Apply(t.Context(), deploy.Deployment{Name: "flow"})
+	for _, err := range []error{up, apply} {
+		if err == nil || !strings.Contains(err.Error(), `"flow"`) || !strings.Contains(err.Error(), "set Options.Image") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 // TestAccess reads which cluster is meant.
 func TestAccess(t *testing.T) {
 	dir := t.TempDir()

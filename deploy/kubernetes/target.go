@@ -17,11 +17,12 @@ import (
 	"github.com/chiron-faas/chiron/deploy"
 )
 
-// Options of New. Client and Image are needed.
+// Options of New. Client is needed.
 type Options struct {
 	Client *Client
 	// Image is what a bundle runs as: a reference in a registry that the cluster
-	// reaches, or of an image that its nodes have.
+	// reaches, or of an image that its nodes have. Up and Apply need it, and nothing
+	// else: manifests come with their images.
 	Image func(ctx context.Context, b bundle.Bundle) (string, error)
 	// Settings of the manifests; the namespace is the client's.
 	Settings Settings
@@ -81,6 +82,9 @@ func (t *Target) Up(ctx context.Context, d deploy.Deployment) (deploy.Running, e
 // comment for what it does with another plan; where plan, images and settings are
 // the same, nothing is changed.
 func (t *Target) Apply(ctx context.Context, d deploy.Deployment) (deploy.Running, error) {
+	if t.options.Image == nil {
+		return nil, fmt.Errorf("deploy %q: nothing says which images its bundles run as: set Options.Image", d.Name)
+	}
 	bundles, err := d.Check()
 	if err != nil {
 		return nil, err
