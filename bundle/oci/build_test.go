@@ -22,14 +22,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
 	"github.com/chiron-faas/chiron/internal/wheeltest"
 )
 
 // TestIndex builds on a base for two architectures, pushes, and looks at what can
 // be pulled.
 func TestIndex(t *testing.T) {
-	host := serveRegistry(t, nil)
-	base := putBase(t, host, bothBases(t))
+	host := ocitest.Registry(t, nil)
+	base := ocitest.Put(t, host, "python:3.11-slim", bothBases(t))
 	p := project(t, twoTasks)
 	images := build(t, Options{Project: p, Plan: apart(p), Base: base})
 	references, err := Push(t.Context(), images, PushOptions{Naming: Naming{Prefix: host + "/team"}})
@@ -149,8 +150,8 @@ func checkImage(t *testing.T, img v1.Image, arch, wrap, function, base, agent st
 func TestSameBytes(t *testing.T) {
 	dir := wheels(t)
 	wheeltest.Wheel{Name: "apple", Version: "1.0"}.Write(t, dir)
-	host := serveRegistry(t, nil)
-	base := putBase(t, host, bothBases(t))
+	host := ocitest.Registry(t, nil)
+	base := ocitest.Put(t, host, "python:3.11-slim", bothBases(t))
 	needs := map[string]string{
 		"chiron.yaml":            strings.ReplaceAll(twoTasks["chiron.yaml"], "handler: greet}", "handler: greet, requirements: greet/requirements.txt}"),
 		"greet/requirements.txt": "apple==1.0\n",
@@ -203,12 +204,12 @@ func TestRequirements(t *testing.T) {
 	for _, name := range []string{"arm", "old", "newer", "windows"} {
 		wheeltest.Wheel{Name: name, Version: "1.0"}.Write(t, dir)
 	}
-	host := serveRegistry(t, nil)
+	host := ocitest.Registry(t, nil)
 	p := project(t, twoTasks, map[string]string{
 		"chiron.yaml":            strings.ReplaceAll(twoTasks["chiron.yaml"], "handler: greet}", "handler: greet, requirements: greet/requirements.txt}"),
 		"greet/requirements.txt": "fast\nbundle\n",
 	})
-	images := build(t, Options{Project: p, Plan: apart(p), Base: putBase(t, host, bothBases(t))})
+	images := build(t, Options{Project: p, Plan: apart(p), Base: ocitest.Put(t, host, "python:3.11-slim", bothBases(t))})
 	for i, want := range []struct {
 		tag  string
 		arm  bool
@@ -328,11 +329,11 @@ func TestWrongBases(t *testing.T) {
 	dir := t.TempDir()
 	layouts := make(map[string]string)
 	for name, img := range map[string]v1.Image{
-		"no python": imageOf(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")[2:]...)),
-		"removed": imageOf(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")...),
-			layerOf(t, entry{name: "usr/local/.wh.bin"})),
-		"no libc": imageOf(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")[:2]...)),
-		"3.10":    imageOf(t, "amd64", v1.Config{}, layerOf(t, pretended("3.10.13", "2.36")...)),
+		"no python": ocitest.Image(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")[2:]...)),
+		"removed": ocitest.Image(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")...),
+			layerOf(t, ocitest.Entry{Name: "usr/local/.wh.bin"})),
+		"no libc": ocitest.Image(t, "amd64", v1.Config{}, layerOf(t, pretended("3.11.4", "2.36")[:2]...)),
+		"3.10":    ocitest.Image(t, "amd64", v1.Config{}, layerOf(t, pretended("3.10.13", "2.36")...)),
 		"s390x":   pretendedBase(t, "s390x"),
 		"amd64":   pretendedBase(t, "amd64"),
 	} {
@@ -406,8 +407,8 @@ func TestAgents(t *testing.T) {
 		}
 	}
 	// A base of which only some platforms have an agent gives these.
-	host := serveRegistry(t, nil)
-	image := build(t, Options{Project: p, Plan: apart(p), Base: putBase(t, host, bothBases(t)), Agents: given[:1]})[0]
+	host := ocitest.Registry(t, nil)
+	image := build(t, Options{Project: p, Plan: apart(p), Base: ocitest.Put(t, host, "python:3.11-slim", bothBases(t)), Agents: given[:1]})[0]
 	if !slices.Equal(image.Platforms, []string{"linux/amd64"}) || !slices.Equal(image.Omitted, []string{"linux/arm64"}) || image.index != nil {
 		t.Errorf("platforms %v, without %v", image.Platforms, image.Omitted)
 	}
@@ -421,8 +422,8 @@ func TestAgents(t *testing.T) {
 
 // TestWritten reads what was written in other ways than it was made.
 func TestWritten(t *testing.T) {
-	host := serveRegistry(t, nil)
-	base := putBase(t, host, bothBases(t))
+	host := ocitest.Registry(t, nil)
+	base := ocitest.Put(t, host, "python:3.11-slim", bothBases(t))
 	p := project(t, twoTasks)
 	images := build(t, Options{Project: p, Plan: apart(p), Base: base})
 	dir := t.TempDir()

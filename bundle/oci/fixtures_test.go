@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,16 +16,14 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/internal/wheeltest"
@@ -93,69 +88,35 @@ var realAgent = sync.OnceValues(func() (string, error) {
 	return filepath.Join(scratch, programtest.Agent), programtest.Build(context.Background(), scratch, programtest.Options{}, programtest.Agent)
 })
 
-// entry of a layer; its mode says what it is.
-type entry struct {
-	name, text, link string
-	mode             fs.FileMode
-}
-
-func layerOf(t *testing.T, entries ...entry) v1.Layer {
+// layerOf packs a layer, as registries have them.
+func layerOf(t *testing.T, entries ...ocitest.Entry) v1.Layer {
 	t.Helper()
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	for _, e := range entries {
-		h := &tar.Header{Name: e.name, Mode: int64(e.mode.Perm()), Size: int64(len(e.text)), Typeflag: tar.TypeReg, ModTime: epoch}
-		switch {
-		case e.link != "":
-			h.Typeflag, h.Linkname = tar.TypeSymlink, e.link
-		case e.mode.IsDir():
-			h.Typeflag = tar.TypeDir
-		}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, e.text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.Bytes())), nil })
+	data := ocitest.Tar(t, entries...)
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return layer
 }
 
-// imageOf is a base of layers.
-func imageOf(t *testing.T, arch string, config v1.Config, layers ...v1.Layer) v1.Image {
-	t.Helper()
-	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
-		Architecture: arch, OS: "linux", RootFS: v1.RootFS{Type: "layers"}, Config: config,
-	})
-	if err == nil {
-		img, err = mutate.AppendLayers(img, layers...)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
+// link is a symbolic one.
+func link(name, to string) ocitest.Entry {
+	return ocitest.Entry{Name: name, Link: to, Type: tar.TypeSymlink}
 }
 
 // pretended are files that look like a Python's to who does not run them.
-func pretended(python, glibc string) []entry {
+func pretended(python, glibc string) []ocitest.Entry {
 	minor := python[:strings.LastIndex(python, ".")]
-	return []entry{
-		{name: "usr/local/bin/python" + minor, mode: 0o755, text: "\x00" + python + "\x00"},
-		{name: "usr/local/bin/python3", link: "python" + minor},
-		{name: "lib", link: "usr/lib"},
-		{name: "usr/lib/x86_64-linux-gnu/libc.so.6", mode: 0o755, text: "GNU C Library (Debian GLIBC " + glibc + "-9) stable release version " + glibc + ".\n"},
+	return []ocitest.Entry{
+		{Name: "usr/local/bin/python" + minor, Mode: 0o755, Text: "\x00" + python + "\x00"},
+		link("usr/local/bin/python3", "python"+minor),
+		link("lib", "usr/lib"),
+		{Name: "usr/lib/x86_64-linux-gnu/libc.so.6", Mode: 0o755, Text: "GNU C Library (Debian GLIBC " + glibc + "-9) stable release version " + glibc + ".\n"},
 	}
 }
 
 func pretendedBase(t *testing.T, arch string) v1.Image {
-	return imageOf(t, arch, v1.Config{Env: []string{"PATH=/usr/local/bin:/usr/bin"}}, layerOf(t, pretended("3.11.4", "2.36")...))
+	return ocitest.Image(t, arch, v1.Config{Env: []string{"PATH=/usr/local/bin:/usr/bin"}}, layerOf(t, pretended("3.11.4", "2.36")...))
 }
 
 // bothBases is an index for two architectures, and an attestation as builders add.
@@ -171,35 +132,9 @@ func bothBases(t *testing.T) v1.ImageIndex {
 		desc.Platform = &v1.Platform{OS: "linux", Architecture: arch}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: *desc})
 	}
-	return mutate.AppendManifests(index, mutate.IndexAddendum{Add: imageOf(t, "unknown", v1.Config{}), Descriptor: v1.Descriptor{
+	return mutate.AppendManifests(index, mutate.IndexAddendum{Add: ocitest.Image(t, "unknown", v1.Config{}), Descriptor: v1.Descriptor{
 		Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"},
 	}})
-}
-
-// serveRegistry is a registry on loopback behind a door that may refuse.
-func serveRegistry(t *testing.T, door func(http.ResponseWriter, *http.Request) bool) string {
-	t.Helper()
-	inside := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if door == nil || door(w, r) {
-			inside.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://")
-}
-
-// put brings a base to a registry and returns its name.
-func putBase(t *testing.T, registry string, base remote.Taggable) string {
-	t.Helper()
-	ref, err := name.NewTag(registry + "/python:3.11-slim")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Push(ref, base); err != nil {
-		t.Fatal(err)
-	}
-	return ref.Name()
 }
 
 // twoTasks is a project whose two functions can share a wrap or not.

@@ -6,11 +6,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
 )
 
 func lookAt(t *testing.T, config v1.Config, layers ...v1.Layer) seen {
 	t.Helper()
-	img := imageOf(t, "amd64", config, layers...)
+	img := ocitest.Image(t, "amd64", config, layers...)
 	f, err := readFiles(t.Context(), img)
 	if err != nil {
 		t.Fatal(err)
@@ -20,21 +22,21 @@ func lookAt(t *testing.T, config v1.Config, layers ...v1.Layer) seen {
 
 // TestLook: interpreters where distributions put them.
 func TestLook(t *testing.T) {
-	glibc := entry{name: "usr/lib/libc.so.6", mode: 0o755, text: "GNU C Library (GNU libc) stable release version 2.41.\n"}
+	glibc := ocitest.Entry{Name: "usr/lib/libc.so.6", Mode: 0o755, Text: "GNU C Library (GNU libc) stable release version 2.41.\n"}
 	tests := []struct {
 		name    string
 		config  v1.Config
-		entries []entry
+		entries []ocitest.Entry
 		want    []pythonIn
 		library *library
 	}{
 		{
 			name: "a shared library has the version, and folders are links",
-			entries: []entry{
-				{name: "bin", link: "usr/bin"},
-				{name: "usr/bin/python3.12", mode: 0o755, text: "small"},
-				{name: "usr/bin/python3", link: "python3.12"},
-				{name: "usr/lib/libpython3.12.so.1.0", mode: 0o644, text: "/opt/3.12.6\x00x\x003.12.7+\x00y\x003.11.0\x00"},
+			entries: []ocitest.Entry{
+				link("bin", "usr/bin"),
+				{Name: "usr/bin/python3.12", Mode: 0o755, Text: "small"},
+				link("usr/bin/python3", "python3.12"),
+				{Name: "usr/lib/libpython3.12.so.1.0", Mode: 0o644, Text: "/opt/3.12.6\x00x\x003.12.7+\x00y\x003.11.0\x00"},
 				glibc,
 			},
 			want: []pythonIn{
@@ -48,11 +50,11 @@ func TestLook(t *testing.T) {
 		{
 			name:   "a virtual environment comes first",
 			config: v1.Config{Env: []string{"PATH=/venv/bin:/usr/bin", "PYTHON_VERSION=3.13.1"}},
-			entries: []entry{
-				{name: "usr/bin/python3.13", mode: 0o755},
-				{name: "venv/bin/python", link: "../../usr/bin/python3.13"},
-				{name: "venv/bin/python3", link: "python"},
-				{name: "lib/ld-musl-x86_64.so.1", mode: 0o755, text: "musl libc\x001.2.5\x00"},
+			entries: []ocitest.Entry{
+				{Name: "usr/bin/python3.13", Mode: 0o755},
+				link("venv/bin/python", "../../usr/bin/python3.13"),
+				link("venv/bin/python3", "python"),
+				{Name: "lib/ld-musl-x86_64.so.1", Mode: 0o755, Text: "musl libc\x001.2.5\x00"},
 			},
 			want: []pythonIn{
 				{Path: "/venv/bin/python3", Version: "3.13.1", OnPath: true},
@@ -63,13 +65,13 @@ func TestLook(t *testing.T) {
 		},
 		{
 			name: "not on the path, without a complete version",
-			entries: []entry{
-				{name: "opt/py/bin/python3.9", mode: 0o755},
-				{name: "opt/py/bin/python3.9-config", mode: 0o755},
-				{name: "usr/bin/python3.8", mode: 0o644}, // nothing that can be run
-				{name: "usr/bin/python", link: "python"}, // a link to itself
-				{name: "usr/share/python3", mode: 0o755},
-				{name: "usr/lib/libc-2.31.so", mode: 0o755, text: "GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\n"},
+			entries: []ocitest.Entry{
+				{Name: "opt/py/bin/python3.9", Mode: 0o755},
+				{Name: "opt/py/bin/python3.9-config", Mode: 0o755},
+				{Name: "usr/bin/python3.8", Mode: 0o644}, // nothing that can be run
+				link("usr/bin/python", "python"),         // a link to itself
+				{Name: "usr/share/python3", Mode: 0o755},
+				{Name: "usr/lib/libc-2.31.so", Mode: 0o755, Text: "GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\n"},
 			},
 			want:    []pythonIn{{Path: "/opt/py/bin/python3.9", Version: "3.9"}},
 			library: &library{Major: 2, Minor: 31},

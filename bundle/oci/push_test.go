@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
 )
 
 // login writes a Docker configuration with one password, as docker login does.
@@ -39,7 +41,7 @@ func TestRights(t *testing.T) {
 		}
 		return true
 	}
-	host := serveRegistry(t, locked)
+	host := ocitest.Registry(t, locked)
 	p := project(t, twoTasks)
 	layout := filepath.Join(t.TempDir(), "base")
 	writeBaseLayout(t, layout, pretendedBase(t, "amd64"))
@@ -114,7 +116,7 @@ func TestSpelled(t *testing.T) {
 // TestNoRegistry: what answers is no registry, or nothing does.
 func TestNoRegistry(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	page := serveRegistry(t, func(w http.ResponseWriter, _ *http.Request) bool {
+	page := ocitest.Registry(t, func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("<html><body>" + strings.Repeat("Not here. ", 100) + "</body></html>"))
@@ -131,7 +133,7 @@ func TestNoRegistry(t *testing.T) {
 	// Port 9 (discard) serves nobody on loopback.
 	_, err = tryBuild(t, Options{Project: p, Plan: apart(p), Base: "127.0.0.1:9/python:3.11"})
 	checkRefused(t, err, 0, "read 127.0.0.1:9/python:3.11", "cannot be reached")
-	host := serveRegistry(t, nil)
+	host := ocitest.Registry(t, nil)
 	_, err = tryBuild(t, Options{Project: p, Plan: apart(p), Base: host + "/python:3.99"})
 	checkRefused(t, err, 404, "has no such image")
 }
