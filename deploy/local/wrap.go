@@ -21,15 +21,11 @@ import (
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/logs"
 	"github.com/chiron-faas/chiron/internal/procfs"
+	"github.com/chiron-faas/chiron/internal/restart"
 	"github.com/chiron-faas/chiron/plan"
 )
 
 const (
-	// firstPause and longestPause bound the pauses between restarts of a wrap
-	// that dies again and again; wellAfter is when it counts as well.
-	firstPause   = 100 * time.Millisecond
-	longestPause = 10 * time.Second
-	wellAfter    = 30 * time.Second
 	// readyEvery is how often a starting wrap is asked whether it is ready; one
 	// that takes long is asked ever less often, down to readySeldom.
 	readyEvery  = 5 * time.Millisecond
@@ -113,7 +109,7 @@ func (w *wrap) endpoint(path string) deploy.Endpoint {
 // keep runs the agent, again when it dies, until ctx ends; then it ends it. What
 // became of the first start is sent on started.
 func (w *wrap) keep(ctx context.Context, started chan<- error) {
-	pause := time.Duration(0)
+	pauses := restart.Pauses{First: 100 * time.Millisecond, Longest: 10 * time.Second, Well: 30 * time.Second}
 	for first := true; ; {
 		begun := time.Now()
 		p, err := w.start()
@@ -142,12 +138,11 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 			w.stop(p)
 			return
 		}
+		lived := time.Since(begun)
+		pause := pauses.After(lived)
 		w.stop(p) // what it left behind, or an agent that never became ready
-		if time.Since(begun) > wellAfter {
-			pause = 0
-		}
 		w.keeper.target.options.Log.Warn("a wrap died and is started again", "deployment", w.keeper.name, "wrap", w.label,
-			"error", err.Error(), "lived", time.Since(begun).Round(time.Millisecond).String(), "pause", pause.String())
+			"error", err.Error(), "lived", lived.Round(time.Millisecond).String(), "pause", pause.String())
 		w.mu.Lock()
 		w.status.Restarts++
 		w.mu.Unlock()
@@ -158,7 +153,6 @@ func (w *wrap) keep(ctx context.Context, started chan<- error) {
 			return
 		case <-time.After(pause):
 		}
-		pause = min(max(2*pause, firstPause), longestPause)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/internal/restart"
 )
 
 // instance is a replica of a function: a container, and the next one when that
@@ -38,19 +39,10 @@ var (
 // errAway is the error of a connection to a container that is not there now.
 var errAway = fmt.Errorf("its container is being started: %w", syscall.ECONNREFUSED)
 
-const (
-	// Pauses before a container that ended is started again, the first time at
-	// once.
-	firstPause   = 100 * time.Millisecond
-	longestPause = 30 * time.Second
-	// wellAfter is how long one has to live for its end to count as a first one.
-	wellAfter = 10 * time.Second
-)
-
 // keep runs the container, again when it ends, until the instance's life does. What
 // became of the first start is sent on started.
 func (i *instance) keep(started chan<- error) {
-	pause := time.Duration(0)
+	pauses := restart.Pauses{First: 100 * time.Millisecond, Longest: 30 * time.Second, Well: 10 * time.Second}
 	for first := true; ; {
 		begun := time.Now()
 		c, err := i.function.start(i.label, i.number)
@@ -79,21 +71,19 @@ func (i *instance) keep(started chan<- error) {
 			i.stopErr = i.finish(c)
 			return
 		}
+		lived := time.Since(begun)
+		pause := pauses.After(lived)
 		i.function.engine.log.Warn("a container ended and is started again", "function", i.function.options.Name, "replica", i.label,
-			"error", err.Error(), "lived", time.Since(begun).Round(time.Millisecond).String(), "pause", pause.String())
+			"error", err.Error(), "lived", lived.Round(time.Millisecond).String(), "pause", pause.String())
 		i.away(err)
 		if err := i.finish(c); err != nil {
 			i.function.engine.log.Error("a container was not cleared away", "function", i.function.options.Name, "replica", i.label, "error", err.Error())
-		}
-		if time.Since(begun) > wellAfter {
-			pause = 0
 		}
 		select {
 		case <-i.life.Done():
 			return
 		case <-time.After(pause):
 		}
-		pause = min(max(2*pause, firstPause), longestPause)
 	}
 }
 
