@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/chiron-faas/chiron/bundle/oci"
-	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/gateway/container"
 	"github.com/chiron-faas/chiron/gateway/fleet"
 	"github.com/chiron-faas/chiron/internal/openfaas"
@@ -133,5 +132,3 @@ func (p *Provider) runImage(ctx context.Context, v *version, name string, spec o
 	v.running, v.logs = up, up.Logs
 	return nil
 }
-
-var _ deploy.Scalable = (*container.Deployed)(nil)
