@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,7 +59,9 @@ func (c *container) hold() (*leash, error) {
 		return nil, err
 	}
 	const script = `read -r _; "$0" --root "$1" delete --force "$2"; shift 2; for mount; do umount -l "$mount"; done`
-	args := append([]string{"-c", script, e.options.Runc, e.runcDir(), c.id}, reversed(c.files.mounts)...)
+	mounts := slices.Clone(c.files.mounts)
+	slices.Reverse(mounts)
+	args := append([]string{"-c", script, e.options.Runc, e.runcDir(), c.id}, mounts...)
 	l := &leash{cmd: exec.Command(e.shell, args...), held: write}
 	l.cmd.Stdin = read
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // the terminal's Ctrl-C is not for it
@@ -68,14 +71,6 @@ func (c *container) hold() (*leash, error) {
 		return nil, errors.Join(err, write.Close())
 	}
 	return l, nil
-}
-
-func reversed(all []string) []string {
-	var out []string
-	for n := len(all) - 1; n >= 0; n-- {
-		out = append(out, all[n])
-	}
-	return out
 }
 
 // let ends the leash without its doing anything.
