@@ -217,7 +217,8 @@ func (c *container) await(ctx context.Context) error {
 		case <-deadline.C:
 			return c.startError("it does not serve on port %d after %v", c.port, patience)
 		case <-time.After(pause):
-			if c.ready(ctx) {
+			// It may serve before runc has written down which process it is.
+			if c.ready(ctx) && c.pid() != 0 {
 				return nil
 			}
 		}
