@@ -57,7 +57,7 @@ type Agent struct {
 // what is wrong with any of them is said here. Serve or Close must follow.
 func New(ctx context.Context, o Options) (*Agent, error) {
 	o = o.withDefaults()
-	b, err := readBundle(o.Dir)
+	b, err := readBundle(o)
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,13 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// bundle is a bundle folder, read and checked against itself. Its form is
+// bundle is a bundle folder, read and checked against itself, and the plan that is
+// run with it: its own or another folder's (Options.PlanDir). Its form is
 // plan.Manifest's.
 type bundle struct {
-	dir        string // absolute
+	dir string // absolute
+	// source names in messages where the plan is from.
+	source     string
 	manifest   *plan.Manifest
 	plan       *plan.Plan
 	definition *workflow.Definition
@@ -23,30 +26,48 @@ type bundle struct {
 	wrap int
 }
 
-func readBundle(dir string) (*bundle, error) {
-	dir, err := filepath.Abs(dir)
+// The files of a plan, in a bundle or in a folder of their own.
+const (
+	planFile       = "plan.json"
+	definitionFile = "workflow.asl.json"
+)
+
+func readBundle(o Options) (*bundle, error) {
+	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("bundle folder: %w", err)
 	}
-	b := &bundle{dir: dir}
+	b := &bundle{dir: dir, source: "bundle " + dir}
 	if b.manifest, err = plan.ReadManifest(filepath.Join(dir, "wrap.json")); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("%s is no bundle folder: it has no wrap.json: %w", dir, err)
 		}
 		return nil, err
 	}
-	if b.plan, err = plan.Read(filepath.Join(dir, "plan.json")); err != nil {
-		return nil, err
+	if o.PlanDir != "" || o.Wrap != "" {
+		if err := b.assign(o.PlanDir, o.Wrap); err != nil {
+			return nil, err
+		}
+		return b, b.check()
 	}
-	file := filepath.Join(dir, "workflow.asl.json")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the bundle's definition: %w", err)
-	}
-	if b.definition, err = workflow.ParseDefinition(file, data); err != nil {
+	if b.plan, b.definition, err = readPlan(dir); err != nil {
 		return nil, err
 	}
 	return b, b.check()
+}
+
+func readPlan(dir string) (*plan.Plan, *workflow.Definition, error) {
+	p, err := plan.Read(filepath.Join(dir, planFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	file := filepath.Join(dir, definitionFile)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the plan's definition: %w", err)
+	}
+	d, err := workflow.ParseDefinition(file, data)
+	return p, d, err
 }
 
 // check finds what would otherwise fail in the middle of a request.
@@ -75,19 +96,19 @@ func (b *bundle) check() error {
 	for w := range b.plan.Wraps {
 		for _, p := range b.plan.Wraps[w].Processes {
 			if !slices.Contains(plan.Modes(), p.Mode) {
-				return fmt.Errorf("bundle %s: wrap %q has a process of mode %q: this agent knows %q", b.dir, b.plan.Wraps[w].Name, p.Mode, plan.Modes())
+				return fmt.Errorf("%s: wrap %q has a process of mode %q: this agent knows %q", b.source, b.plan.Wraps[w].Name, p.Mode, plan.Modes())
 			}
 			for _, task := range p.Tasks {
 				if placed[task] {
-					return fmt.Errorf("bundle %s: the plan places task %q twice: plan again", b.dir, task)
+					return fmt.Errorf("%s: the plan places task %q twice: plan again", b.source, task)
 				}
 				placed[task] = true
 				state, ok := b.definition.State(task)
 				if !ok || state.Type != workflow.Task {
-					return fmt.Errorf("bundle %s: the plan places %q, which is no Task of the definition: plan again", b.dir, task)
+					return fmt.Errorf("%s: the plan places %q, which is no Task of the definition: plan again", b.source, task)
 				}
 				if w == b.wrap && !known[state.Function] {
-					return fmt.Errorf("bundle %s: task %q calls function %q, which the manifest does not have: build the bundle again", b.dir, task, state.Function)
+					return fmt.Errorf("%s: task %q calls function %q, which the manifest does not have: build the bundle again", b.source, task, state.Function)
 				}
 			}
 		}
@@ -99,7 +120,7 @@ func (b *bundle) check() error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("bundle %s: the plan places no task %s: plan again", b.dir, strings.Join(missing, ", "))
+		return fmt.Errorf("%s: the plan places no task %s: plan again", b.source, strings.Join(missing, ", "))
 	}
 	return nil
 }

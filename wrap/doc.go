@@ -5,15 +5,16 @@
 //
 // # One request
 //
-// The agent reads a bundle folder (plan.Manifest) and keeps three kinds of
-// things alive: the zygote, which imports the handlers once and never runs one;
-// a worker for every pool process of the plan; and, while a request is in a
-// stage with fork processes, that request's own children. Every Task state has
-// one place in the plan, so a request is: read the body, walk the definition,
-// send each task's input to its process (a frame on a Unix socket) or to its
-// wrap (an HTTP request: on a kept Unix socket, or a stream of HTTP/2), write the
-// answer. A workflow without Parallel states runs on the goroutine that net/http
-// gave the request. Tasks of one process that hand whole results on to each other
+// The agent reads a bundle folder (plan.Manifest), and another plan's where it runs
+// a wrap of that (assign.go), and keeps three kinds of things alive: the zygote,
+// which imports the handlers once and never runs one; a worker for every pool
+// process of the plan; and, while a request is in a stage with fork processes, that
+// request's own children. Every Task state has one place in the plan, so a request
+// is: read the body, walk the definition, send each task's input to its process (a
+// frame on a Unix socket) or to its wrap (an HTTP request: on a kept Unix socket, or
+// a stream of HTTP/2), write the answer. A workflow without Parallel states runs on
+// the goroutine that net/http gave the request. Tasks of one process that hand whole
+// results on to each other
 // are one call of it (row.go).
 //
 // # Order inside a stage

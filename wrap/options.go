@@ -17,6 +17,10 @@ import (
 type Options struct {
 	// Dir is the bundle folder.
 	Dir string
+	// PlanDir is a folder with plan.json and workflow.asl.json, and Wrap a wrap of that
+	// plan: it is run, with the bundle's functions, instead of what the bundle was
+	// built as. The plan's id is its digest. Empty: the bundle's own.
+	PlanDir, Wrap string
 	// Listen is the address to serve on: "tcp://127.0.0.1:0",
 	// "unix:///run/wrap.sock" or "127.0.0.1:8080". A port without a host means
 	// loopback; all interfaces have to be asked for ("0.0.0.0:8080").

@@ -47,10 +47,11 @@ def handler(event, context):
     os.environ["SEEN"] = os.environ.get("SEEN", "") + "x"
     return [SEEN, os.environ["SEEN"], os.getpid(), sorted(os.sched_getaffinity(0))]
 `,
-	"slowwarm": "import time\ndef warmup():\n    time.sleep(0.15)\ndef handle(req):\n    return req\n",
-	"square":   "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
-	"floods":   "import os\ndef handle(req):\n    while True:\n        os.write(1, b'y' * 4096)\n",
-	"large":    "def handle(req):\n    return 'x' * int(req)\n",
+	"slowwarm":     "import time\ndef warmup():\n    time.sleep(0.15)\ndef handle(req):\n    return req\n",
+	"square":       "import json\ndef handle(req):\n    n = json.loads(req)\n    return json.dumps(n * n)\n",
+	"floods":       "import os\ndef handle(req):\n    while True:\n        os.write(1, b'y' * 4096)\n",
+	"unimportable": "import no_such_module\n",
+	"large":        "def handle(req):\n    return 'x' * int(req)\n",
 }
 
 // writeBundles makes the bundle folder of every wrap of a plan.
@@ -117,7 +118,7 @@ func writeBundles(t testing.TB, definition string, timeouts map[string]time.Dura
 // run serves the bundle in this process and waits until it is ready.
 func run(t testing.TB, o Options) *served {
 	t.Helper()
-	b, err := readBundle(o.Dir)
+	b, err := readBundle(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,8 @@ func TestWrongUse(t *testing.T) {
 		{". --nonsense", "unknown flag: --nonsense"},
 		{". --grace soon", "invalid argument"},
 		{".", "--listen is missing"},
+		{". --listen :0 --plan /p", "--plan /p: name the wrap"},
+		{". --listen :0 --wrap wrap-2", "--wrap wrap-2: name the folder"},
 		{". --listen here", "neither unix:///PATH nor HOST:PORT"},
 		{". --listen :0 --peer wrap-2", "NAME=ADDRESS"},
 		{". --listen :0 --peer a=:1 --peer a=:2", "a is given twice"},
@@ -89,6 +91,37 @@ func TestFailedWork(t *testing.T) {
 	got := agent(t, nil, t.TempDir(), "--listen", "127.0.0.1:0")
 	if got.code != exitFailed || got.out != "" || !strings.Contains(got.err, `"level":"ERROR"`) {
 		t.Errorf("exit code %d, %q, %q", got.code, got.out, got.err)
+	}
+}
+
+// TestPlanFolder: the flags reach what reads the folder, whose fault is the log's
+// last line.
+func TestPlanFolder(t *testing.T) {
+	dir := t.TempDir()
+	manifest := `{"apiVersion":"chiron/v1","planID":"p","wrap":"wrap-1","lang":"python","functions":[{"name":"a","file":"functions/a/handler.py"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "wrap.json"), []byte(manifest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "plan")
+	got := agent(t, nil, dir, "--listen", "127.0.0.1:0", "--plan", folder, "--wrap", "wrap-2")
+	if got.code != exitFailed || !strings.Contains(got.err, "there is no plan folder "+folder) || strings.Count(got.err, "\n") != 1 {
+		t.Errorf("exit code %d, %q", got.code, got.err)
+	}
+	files := map[string]string{
+		"plan.json":         `{"apiVersion":"chiron/v1","workflow":"w","model":"m","wraps":[{"name":"wrap-1","cpus":1,"processes":[{"mode":"pool","tasks":["A"]}]}]}`,
+		"workflow.asl.json": `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"a","End":true}}}`,
+	}
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = agent(t, nil, dir, "--listen", "127.0.0.1:0", "--plan", folder, "--wrap", "wrap-2")
+	if got.code != exitFailed || !strings.Contains(got.err, `no wrap \"wrap-2\": choose one of wrap-1`) || strings.Count(got.err, "\n") != 1 {
+		t.Errorf("exit code %d, %q", got.code, got.err)
 	}
 }
 

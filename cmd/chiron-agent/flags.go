@@ -31,6 +31,7 @@ Flags:
 // flags are the command line.
 type flags struct {
 	listen, workDir, bytecode string
+	planDir, wrap             string
 	functionsGroup, memGroup  string
 	dataLimit                 int64
 	processLimit              int
@@ -52,6 +53,8 @@ const peersVariable = "CHIRON_PEERS"
 func (f *flags) set() *pflag.FlagSet {
 	set := pflag.NewFlagSet("chiron-agent", pflag.ContinueOnError)
 	set.StringVar(&f.listen, "listen", "", "`address`: 127.0.0.1:8080, tcp://HOST:PORT or unix:///PATH (needed)")
+	set.StringVar(&f.planDir, "plan", "", "`folder` with another plan (plan.json, workflow.asl.json) to run with\nthe bundle's functions")
+	set.StringVar(&f.wrap, "wrap", "", "`name` of the wrap of --plan to run")
 	set.StringArrayVar(&f.peers, "peer", nil, "another wrap's address, as `NAME=ADDRESS`; once for each;\ndefault: $"+peersVariable+", with commas")
 	set.StringVar(&f.cpus, "cpus", "", "the machine's CPUs to use, as `0,2-3`; default: those of this process")
 	set.BoolVar(&f.leash, "leash", false, "end, and kill everything below, when standard input ends")
@@ -91,7 +94,7 @@ func (f *flags) options(set *pflag.FlagSet, args []string, env func(string) stri
 		f.peers = strings.FieldsFunc(env(peersVariable), func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	o := wrap.Options{
-		Dir: set.Arg(0), Listen: f.listen, WorkDir: f.workDir, BytecodeCache: f.bytecode,
+		Dir: set.Arg(0), PlanDir: f.planDir, Wrap: f.wrap, Listen: f.listen, WorkDir: f.workDir, BytecodeCache: f.bytecode,
 		Concurrency: f.concurrency, Queue: f.queue, MaxBody: f.maxBody,
 		GracePeriod: f.grace, Linger: f.linger, Timeout: f.timeout,
 		FunctionsGroup: f.functionsGroup, MemoryGroup: f.memGroup, DataLimit: f.dataLimit, ProcessLimit: f.processLimit,
@@ -101,6 +104,10 @@ func (f *flags) options(set *pflag.FlagSet, args []string, env func(string) stri
 	switch {
 	case f.listen == "":
 		return o, errors.New("--listen is missing: give the address to serve on, such as 127.0.0.1:9001")
+	case f.planDir != "" && f.wrap == "":
+		return o, fmt.Errorf("--plan %s: name the wrap of that plan to run, with --wrap", f.planDir)
+	case f.wrap != "" && f.planDir == "":
+		return o, fmt.Errorf("--wrap %s: name the folder of the plan that it is of, with --plan", f.wrap)
 	case f.concurrency < 0:
 		return o, fmt.Errorf("--concurrency %d: give a positive number, or 0 for the default", f.concurrency)
 	case f.dataLimit < 0 || f.processLimit < 0:
