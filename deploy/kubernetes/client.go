@@ -114,6 +114,7 @@ func kindOf(group, version, resource, name string) kind {
 var (
 	services    = kindOf("", "v1", "services", "Service")
 	accounts    = kindOf("", "v1", "serviceaccounts", "ServiceAccount")
+	configMaps  = kindOf("", "v1", "configmaps", "ConfigMap")
 	pods        = kindOf("", "v1", "pods", "Pod")
 	deployments = kindOf("apps", "v1", "deployments", "Deployment")
 	replicaSets = kindOf("apps", "v1", "replicasets", "ReplicaSet")
@@ -125,7 +126,7 @@ var (
 // made are the kinds that a deployment is applied as, in the order in which they are
 // removed.
 func made() []kind {
-	return []kind{services, scalers, deployments, budgets, policies, accounts}
+	return []kind{services, scalers, deployments, budgets, policies, configMaps, accounts}
 }
 
 func (c *Client) of(k kind) dynamic.ResourceInterface {

@@ -10,6 +10,10 @@
 // deployment's name. Network policies let only wrap 1 reach the others; the service
 // account of the pods may do nothing.
 //
+// An image is a wrap of the plan, or it holds functions only (Workload.Definition):
+// then a ConfigMap of the revision brings the plan and the definition to its pods,
+// and the same images serve any plan that keeps apart what they hold apart.
+//
 // # Another plan
 //
 // What runs of a plan, its revision, has the plan's id in names and selectors, and a

@@ -270,6 +270,15 @@ func workload(p *plan.Plan) Workload {
 	return w
 }
 
+const flowDefinition = `{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"a","Next":"B"},"B":{"Type":"Task","Resource":"b","Next":"C"},"C":{"Type":"Task","Resource":"c","End":true}}}`
+
+// planned is a workload whose images hold functions only.
+func planned(p *plan.Plan, definition string) Workload {
+	w := workload(p)
+	w.Definition = []byte(definition)
+	return w
+}
+
 func (f *fakeCluster) manifest(target *Target, p *plan.Plan) *Manifests {
 	f.t.Helper()
 	m, err := target.Manifest(workload(p))

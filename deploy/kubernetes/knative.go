@@ -56,25 +56,21 @@ const knativeTimeout = 300
 // revision of wrap 1 when it is ready, and scales each wrap by the requests inside: to
 // zero where Settings.Min is not set.
 func Knative(w Workload, s Settings) ([]runtime.Object, error) {
-	if err := w.check(); err != nil {
-		return nil, err
-	}
-	if err := s.Check(); err != nil {
+	m, err := newMaker(&w, s)
+	if err != nil {
 		return nil, err
 	}
 	if s.Namespace == "" {
 		return nil, fmt.Errorf("deploy %q: wraps call each other by names that have the namespace in them: say which with --namespace", w.Name)
 	}
 	least := s.Min
-	m := &maker{workload: &w, settings: s.withDefaults(), planID: w.Plan.Digest()}
 	made := make([]*knativeService, len(w.Plan.Wraps))
 	specs := make([]knativeSpec, len(w.Plan.Wraps))
 	for i := range made {
 		specs[i] = m.knative(i, least).Spec
 	}
-	var err error
-	if m.revision, err = revisionOf(m.planID, specs); err != nil {
-		return nil, fmt.Errorf("deploy %q: %w", w.Name, err)
+	if err := m.settle(specs); err != nil {
+		return nil, err
 	}
 	for i := range made {
 		made[i] = m.knative(i, least)
@@ -83,6 +79,9 @@ func Knative(w Workload, s Settings) ([]runtime.Object, error) {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"}, ObjectMeta: m.meta(m.account(), nil),
 		AutomountServiceAccountToken: new(false),
 	}}
+	if files := m.planMap(); files != nil {
+		objects = append(objects, files)
+	}
 	for i := len(made) - 1; i >= 0; i-- {
 		objects = append(objects, made[i])
 	}
@@ -139,7 +138,7 @@ func (m *maker) knative(i int, least int32) *knativeService {
 // knativeArguments are arguments: its router leads to the other wraps, on port 80, by
 // the name of the Service.
 func (m *maker) knativeArguments(i int) []string {
-	args := []string{"--linger", m.settings.Linger.String(), "--grace", m.settings.Grace.String()}
+	args := m.everyArguments(i)
 	if i > 0 {
 		return args
 	}

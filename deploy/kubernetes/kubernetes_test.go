@@ -57,6 +57,20 @@ func TestRender(t *testing.T) {
 			}
 			return Render(w, objects)
 		},
+		"planned.yaml": func(w *bytes.Buffer) error {
+			m, err := Manifest(planned(twoWraps(0), flowDefinition), Settings{})
+			if err != nil {
+				return err
+			}
+			return Render(w, m.Objects())
+		},
+		"knative-planned.yaml": func(w *bytes.Buffer) error {
+			objects, err := Knative(planned(twoWraps(0), flowDefinition), Settings{Namespace: "shop"})
+			if err != nil {
+				return err
+			}
+			return Render(w, objects)
+		},
 	} {
 		t.Run(file, func(t *testing.T) {
 			var first, second bytes.Buffer
@@ -106,7 +120,8 @@ func TestRevision(t *testing.T) {
 	image.Images["wrap-2"] = "other"
 	env.Env = []string{"A=1"}
 	seen := map[string]string{first: "the first"}
-	for what, w := range map[string]Workload{"an image": image, "a variable": env, "the plan": plans} {
+	brought, changed := planned(twoWraps(0), flowDefinition), planned(twoWraps(0), strings.Replace(flowDefinition, "true", "false", 1))
+	for what, w := range map[string]Workload{"an image": image, "a variable": env, "the plan": plans, "who brings the plan": brought, "the definition": changed} {
 		r := made(w, Settings{})
 		if seen[r] != "" {
 			t.Errorf("another of %s: the revision is that of %s", what, seen[r])
@@ -123,6 +138,7 @@ func TestManifestRefuses(t *testing.T) {
 	gateway.Plan.Calls = plan.ThroughGateway
 	nameless.Name = "No Name"
 	imageless.Images["wrap-2"] = ""
+	large, broken := planned(twoWraps(0), `"`+strings.Repeat("x", 1<<20)+`"`), planned(twoWraps(0), flowDefinition[:20])
 	for want, c := range map[string]struct {
 		w Workload
 		s Settings
@@ -130,14 +146,16 @@ func TestManifestRefuses(t *testing.T) {
 		"called through a gateway":  {gateway, Settings{}},
 		`"No Name"`:                 {nameless, Settings{}},
 		`no image of wrap "wrap-2"`: {imageless, Settings{}},
-		"no plan":                   {Workload{Name: "x"}, Settings{}},
-		"replicas 3 to 2":           {workload(twoWraps(0)), Settings{Min: 3, Max: 2}},
-		"memory -1":                 {workload(twoWraps(0)), Settings{Memory: -1}},
-		"utilization 101":           {workload(twoWraps(0)), Settings{Utilization: 101}},
-		`namespace "A.b"`:           {workload(twoWraps(0)), Settings{Namespace: "A.b"}},
-		`namespace "_"`:             {workload(twoWraps(0)), Settings{From: []string{"_"}}},
-		"overcommit -2":             {workload(twoWraps(0)), Settings{Overcommit: -2}},
-		"linger -1ns":               {workload(twoWraps(0)), Settings{Linger: -1}},
+		"a cluster's ConfigMap holds 1048576: deploy images of the plan": {large, Settings{}},
+		"definition is not JSON": {broken, Settings{}},
+		"no plan":                {Workload{Name: "x"}, Settings{}},
+		"replicas 3 to 2":        {workload(twoWraps(0)), Settings{Min: 3, Max: 2}},
+		"memory -1":              {workload(twoWraps(0)), Settings{Memory: -1}},
+		"utilization 101":        {workload(twoWraps(0)), Settings{Utilization: 101}},
+		`namespace "A.b"`:        {workload(twoWraps(0)), Settings{Namespace: "A.b"}},
+		`namespace "_"`:          {workload(twoWraps(0)), Settings{From: []string{"_"}}},
+		"overcommit -2":          {workload(twoWraps(0)), Settings{Overcommit: -2}},
+		"linger -1ns":            {workload(twoWraps(0)), Settings{Linger: -1}},
 	} {
 		if _, err := Manifest(c.w, c.s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)

@@ -40,6 +40,8 @@ type Manifests struct {
 	Entrance networkingv1.NetworkPolicy
 	// Fence lets only wrap 1 reach the other wraps; nil where there are none.
 	Fence *networkingv1.NetworkPolicy
+	// Plan is what the pods run, and nil where their images hold it.
+	Plan *corev1.ConfigMap
 	// Wraps are in the plan's order.
 	Wraps []WrapManifests
 }
@@ -58,20 +60,16 @@ type WrapManifests struct {
 
 // Manifest makes the objects of a plan. The same input makes the same objects.
 func Manifest(w Workload, s Settings) (*Manifests, error) {
-	if err := w.check(); err != nil {
+	m, err := newMaker(&w, s)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
-	m := &maker{workload: &w, settings: s.withDefaults(), planID: w.Plan.Digest()}
 	templates := make([]corev1.PodTemplateSpec, len(w.Plan.Wraps))
 	for i := range w.Plan.Wraps {
 		templates[i] = m.pod(i)
 	}
-	var err error
-	if m.revision, err = revisionOf(m.planID, templates); err != nil {
-		return nil, fmt.Errorf("deploy %q: %w", w.Name, err)
+	if err := m.settle(templates); err != nil {
+		return nil, err
 	}
 	return m.manifests(), nil
 }
@@ -81,6 +79,34 @@ type maker struct {
 	workload         *Workload
 	settings         Settings
 	planID, revision string
+	// files of the plan, by their names; nil where the images hold it.
+	files map[string]string
+}
+
+func newMaker(w *Workload, s Settings) (*maker, error) {
+	if err := w.check(); err != nil {
+		return nil, err
+	}
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	files, err := planFiles(w)
+	if err != nil {
+		return nil, err
+	}
+	return &maker{workload: w, settings: s.withDefaults(), planID: w.Plan.Digest(), files: files}, nil
+}
+
+// settle names the revision by what its pods are made of, which was made without the
+// name.
+func (m *maker) settle(templates any) (err error) {
+	if m.files != nil {
+		templates = []any{templates, m.files}
+	}
+	if m.revision, err = revisionOf(m.planID, templates); err != nil {
+		return fmt.Errorf("deploy %q: %w", m.workload.Name, err)
+	}
+	return nil
 }
 
 func (m *maker) manifests() *Manifests {
@@ -91,7 +117,7 @@ func (m *maker) manifests() *Manifests {
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"}, ObjectMeta: m.meta(m.account(), nil),
 			AutomountServiceAccountToken: new(false),
 		},
-		Entrance: m.entrance(),
+		Entrance: m.entrance(), Plan: m.planMap(),
 		Service: corev1.Service{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: m.meta(ServiceName(w.Name), nil),
 			Spec: corev1.ServiceSpec{Selector: m.selector(0), Ports: ports(servicePort)},
@@ -209,6 +235,9 @@ func (m *Manifests) Objects() []runtime.Object {
 	all := []runtime.Object{&m.Account, &m.Entrance}
 	if m.Fence != nil {
 		all = append(all, m.Fence)
+	}
+	if m.Plan != nil {
+		all = append(all, m.Plan)
 	}
 	for i := range m.Wraps {
 		if s := m.Wraps[i].Service; s != nil {

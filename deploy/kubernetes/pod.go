@@ -31,7 +31,7 @@ const (
 func (m *maker) pod(i int) corev1.PodTemplateSpec {
 	s := &m.settings
 	labels := m.meta("", m.wrapLabels(i)).Labels
-	return corev1.PodTemplateSpec{
+	made := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels:      labels,
 			Annotations: map[string]string{"kubectl.kubernetes.io/default-container": containerName},
@@ -54,6 +54,8 @@ func (m *maker) pod(i int) corev1.PodTemplateSpec {
 			}}},
 		},
 	}
+	m.mountPlan(&made.Spec)
+	return made
 }
 
 func (m *maker) container(i int) corev1.Container {
@@ -76,9 +78,14 @@ func (m *maker) container(i int) corev1.Container {
 	}
 }
 
+// everyArguments are those of wrap i's agent wherever it runs.
+func (m *maker) everyArguments(i int) []string {
+	return append([]string{"--linger", m.settings.Linger.String(), "--grace", m.settings.Grace.String()}, m.planArguments(i)...)
+}
+
 // arguments are added to those of the image's entry point.
 func (m *maker) arguments(i int) []string {
-	args := []string{"--linger", m.settings.Linger.String(), "--grace", m.settings.Grace.String()}
+	args := m.everyArguments(i)
 	if i > 0 {
 		return args
 	}

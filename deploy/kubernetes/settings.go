@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -106,6 +107,10 @@ type Workload struct {
 	// Images by wrap, and the functions that each holds.
 	Images    map[string]string
 	Functions map[string][]string
+	// Definition is the workflow's, as JSON, where the images are not the plan's own:
+	// they hold the functions, and the pods get the plan and the definition from the
+	// cluster. nil: each image is a wrap of the plan.
+	Definition []byte
 	// Env is what all functions find in their environment, "NAME=value".
 	Env []string
 	// Memory, where it is not 0, is the limit of each wrap in bytes instead of the
@@ -122,6 +127,8 @@ func (w *Workload) check() error {
 		return fmt.Errorf("deploy %q: there is no plan, or it has no wrap: plan again", w.Name)
 	case w.Plan.Calls != plan.Direct:
 		return fmt.Errorf("deploy %q: functions of a plan of model %q are called through a gateway, which runs nowhere here: plan by another model", w.Name, w.Plan.Model)
+	case w.Definition != nil && !json.Valid(w.Definition):
+		return fmt.Errorf("deploy %q: the workflow's definition is not JSON: write it again", w.Name)
 	}
 	for i := range w.Plan.Wraps {
 		if name := w.Plan.Wraps[i].Name; w.Images[name] == "" {
