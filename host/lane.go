@@ -449,14 +449,11 @@ func (e *frameError) Unwrap() error { return e.err }
 func (l *lane) failed(ctx context.Context, c Call, err error) error {
 	w := l.worker
 	name, begun := c.at(min(len(l.steps), len(c.Row))), len(l.steps) > 0
-	if errors.Is(err, os.ErrDeadlineExceeded) && !w.isDead() {
+	if errors.Is(err, os.ErrDeadlineExceeded) && w.abandon(l, c) {
 		cause := ctx.Err()
 		if cause == nil {
 			cause = context.DeadlineExceeded
 		}
-		l.draining = true
-		w.abandon(l)
-		w.zygote.workers.Go(func() { l.drain(c) })
 		return fmt.Errorf("function %q: %w", name, cause)
 	}
 	var bad *frameError

@@ -310,12 +310,20 @@ func (w *Worker) growing() bool {
 	return w.count < w.options.MaxLanes && (w.full.IsZero() || time.Now().After(w.full))
 }
 
-// abandon marks a lane whose caller has gone; its reply is drained.
-func (w *Worker) abandon(l *lane) {
+// abandon marks a lane whose caller has gone, and has its reply drained; false: the
+// worker is dead, and there will be none.
+func (w *Worker) abandon(l *lane, c Call) bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dead {
+		return false
+	}
+	l.draining = true
 	w.busy[l] = true
 	w.checkIdle()
-	w.mu.Unlock()
+	// Here, where a worker that lives cannot have been waited for yet: Zygote.Close.
+	w.zygote.workers.Go(func() { l.drain(c) })
+	return true
 }
 
 // checkIdle tells Retire when no call is waited for any more. w.mu is held.
@@ -356,8 +364,8 @@ func (w *Worker) Retire(grace time.Duration) {
 	if w.control != nil {
 		_ = w.control.Close()
 	}
-	w.mu.Unlock()
 	w.zygote.workers.Go(func() { w.end(grace) })
+	w.mu.Unlock()
 }
 
 // turnAway ends the wait of calls that have no lane. w.mu is held.

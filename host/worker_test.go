@@ -377,6 +377,29 @@ func TestClose(t *testing.T) {
 	eventually(t, "the end of every goroutine", func() bool { return runtime.NumGoroutine() <= before })
 }
 
+// A call is given up while the host is closed, by somebody whom Close does not know
+// of: it waits for what drains the call all the same. (Where it does not, the race
+// detector says so in one run of a hundred.)
+func TestCloseWhileGivenUp(t *testing.T) {
+	spec := specOf(t, served)
+	spec.StopGrace = 100 * time.Millisecond
+	z := start(t, spec)
+	w := spawn(t, z, anyCPU(1))
+	call(t, w, "text", "up")
+	ctx, cancel := context.WithCancel(t.Context())
+	var caller sync.WaitGroup
+	caller.Go(func() {
+		if _, err := w.Call(ctx, host.Call{Function: "sleep", Body: []byte("60")}); err == nil {
+			t.Error("no error")
+		}
+	})
+	eventually(t, "a busy lane", func() bool { _, n := w.Lanes(); return n == 1 })
+	cancel()
+	time.Sleep(time.Duration(time.Now().UnixNano()%120) * time.Microsecond)
+	z.Close()
+	caller.Wait()
+}
+
 func TestPrints(t *testing.T) {
 	var log logs
 	spec := specOf(t, served)

@@ -350,10 +350,13 @@ func (z *Zygote) Done() <-chan struct{} { return z.done }
 // get Spec.StopGrace to end.
 func (z *Zygote) Close() {
 	z.closing.Do(func() {
-		for _, w := range z.snapshot() {
+		retired := z.snapshot()
+		for _, w := range retired {
 			w.Retire(z.spec.stopGrace())
 		}
-		z.workers.Wait()
+		for _, w := range retired {
+			<-w.done
+		}
 		_ = z.control.CloseWrite()
 		select {
 		case <-z.process.done:
@@ -362,6 +365,9 @@ func (z *Zygote) Close() {
 		_ = syscall.Kill(-z.process.pid, syscall.SIGKILL)
 		<-z.process.done
 		<-z.done
+		// All workers are dead now, those too that were spawned meanwhile: none of
+		// them has a goroutine added any more.
+		z.workers.Wait()
 		z.release()
 	})
 }
