@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/plan"
@@ -17,8 +18,9 @@ import (
 // ProfileOptions of Profile.
 type ProfileOptions struct {
 	Project *workflow.Project
-	// Runs and Tracer as profiler.Options has them.
+	// Runs, Budget and Tracer as profiler.Options has them.
 	Runs   int
+	Budget time.Duration
 	Tracer string
 	// Reuse keeps the profile.json that is there, where it was measured on this
 	// machine from the very functions, definition and input of now.
@@ -54,7 +56,7 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 		return nil, false, err
 	}
 	measured, err = profiler.Run(ctx, profiler.Options{
-		Project: o.Project, Runs: o.Runs, Tracer: o.Tracer, SitePath: sites, BytecodeCache: files.Bytecode,
+		Project: o.Project, Runs: o.Runs, Budget: o.Budget, Tracer: o.Tracer, SitePath: sites, BytecodeCache: files.Bytecode,
 		Progress: func(p profiler.Progress) { o.Progress.tell(profileNote(p)) },
 	})
 	if err = errors.Join(err, endStore()); err != nil {

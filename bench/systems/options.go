@@ -63,6 +63,8 @@ type Options struct {
 	// Runs of each function for its profile, as profiler.Options has them; 0:
 	// DefaultRuns.
 	Runs int
+	// Budget bounds the time of a function's runs, as profiler.Options has it.
+	Budget time.Duration
 	// Calibration is a file with this machine's constants; empty: those in the
 	// user's cache, measured where there are none.
 	Calibration string
@@ -94,9 +96,9 @@ const (
 )
 
 // Quick are the options of a run that shows how things are, within minutes: fewer
-// rounds, shorter loads.
+// rounds, shorter loads, shorter profiles.
 func Quick() Options {
-	return Options{Rounds: 12, Load: 600 * time.Millisecond}
+	return Options{Rounds: 10, Load: 600 * time.Millisecond, Budget: 1500 * time.Millisecond}
 }
 
 // ErrUse says that options cannot be.

@@ -42,7 +42,7 @@ func (s *session) prepare(ctx context.Context, w *subject) error {
 	p := &prepared{Inputs: w.inputs}
 	s.tell(w, "", "profile", 0, 0)
 	measured, _, err := pipeline.Profile(ctx, pipeline.ProfileOptions{
-		Project: w.project, Runs: s.Runs,
+		Project: w.project, Runs: s.Runs, Budget: s.Budget,
 		Progress: func(n pipeline.Note) { s.tell(w, "", "profile", n.Done, n.Total) },
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/chiron-faas/chiron/bench/proc"
 )
 
@@ -37,6 +39,8 @@ func (s *session) takeTurns(ctx context.Context, w *subject) (_ *rounds, err err
 			}
 		}
 	}()
+	var starts errgroup.Group
+	starts.SetLimit(s.cpus)
 	for i, name := range s.Systems {
 		pl := w.plan(name)
 		if pl == nil {
@@ -44,10 +48,15 @@ func (s *session) takeTurns(ctx context.Context, w *subject) (_ *rounds, err err
 		}
 		s.tell(w, name, "start", i, len(s.Systems))
 		t := &turn{timing: timing{System: name}}
-		if t.up, t.failure = s.up(ctx, w, pl); ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		all = append(all, t)
+		starts.Go(func() error {
+			t.up, t.failure = s.up(ctx, w, pl)
+			return nil
+		})
+	}
+	_ = starts.Wait() // what fails is its system's
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	r := &rounds{Begin: time.Now().UTC()}
 	before, err := proc.ReadLoad()

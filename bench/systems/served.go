@@ -42,8 +42,7 @@ type served struct {
 func (s *session) up(ctx context.Context, w *subject, pl *plan.Plan) (_ *served, err error) {
 	// A project folder of its own: its bundles are there. And one for sockets, with
 	// a short path.
-	s.starts++
-	u := &served{dir: filepath.Join(s.dir, fmt.Sprintf("u%d", s.starts)), plan: pl}
+	u := &served{dir: filepath.Join(s.dir, fmt.Sprintf("u%d", s.starts.Add(1))), plan: pl}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.down())

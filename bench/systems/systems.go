@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/chiron-faas/chiron/bench/journal"
 	"github.com/chiron-faas/chiron/internal/affinity"
@@ -75,7 +76,7 @@ type session struct {
 	cpus     int    // the machine's
 	archive  *recorder
 	subjects []*subject
-	starts   int // of deployments, for names that are free
+	starts   atomic.Int64 // of deployments, for names that are free
 }
 
 // subject is one workflow.

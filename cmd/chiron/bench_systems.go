@@ -55,6 +55,7 @@ the folder then has the report as text, CSV, pictures and one HTML page.
 				if o.Load == 0 {
 					o.Load = fast.Load
 				}
+				o.Budget = fast.Budget
 			}
 			dir, err := os.MkdirTemp("", "chiron-systems-")
 			if err != nil {
