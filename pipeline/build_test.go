@@ -29,7 +29,7 @@ func agentAndBase(t *testing.T) (agent, base string) {
 	agent, base = filepath.Join(dir, "agent"), filepath.Join(dir, "base.tar")
 	write(t, dir, "go.mod", "module github.com/chiron-faas/chiron\n\ngo 1.26\n")
 	write(t, dir, "cmd/chiron-agent/main.go", "package main\n\nfunc main() {}\n")
-	build := exec.Command("go", "build", "-trimpath", "-o", agent, "./cmd/chiron-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", agent, "./cmd/chiron-agent")
 	build.Dir = dir
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=-buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -160,7 +160,7 @@ func TestSameBytes(t *testing.T) {
 	var firstTar []byte
 	for range 2 {
 		p := project(t, twoTasks, needs)
-		images := build(t, Options{Project: p, Plan: apart(p), Base: base})
+		images := build(t, Options{Project: p, Plan: apart(p), Base: base, CacheDir: t.TempDir()})
 		file := filepath.Join(t.TempDir(), "images.tar")
 		if err := WriteTarball(t.Context(), images, file, Naming{}); err != nil {
 			t.Fatal(err)

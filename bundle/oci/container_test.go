@@ -254,7 +254,7 @@ func realImages(t *testing.T, files map[string]string, planned func(*workflow.Pr
 	base := filepath.Join(t.TempDir(), "base")
 	writeBaseLayout(t, base, img)
 	p := project(t, twoTasks, files)
-	return build(t, Options{Project: p, Plan: planned(p), Base: base, Agents: []string{agent}, CacheDir: filepath.Join(scratch, "cache")})
+	return build(t, Options{Project: p, Plan: planned(p), Base: base, Agents: []string{agent}})
 }
 
 // TestContainer runs an image and asks it what it sees.

@@ -72,11 +72,11 @@ func TestRights(t *testing.T) {
 				}
 				// What is there may be a base for who may read.
 				login(t, host, "reader", "s3cret")
-				if _, err := tryBuild(t, Options{Project: p, Plan: apart(p), Base: references[0]}); err != nil {
+				if _, err := tryBuild(t, Options{Project: p, Plan: apart(p), Base: references[0], CacheDir: t.TempDir()}); err != nil {
 					t.Error(err)
 				}
 				t.Setenv("DOCKER_CONFIG", t.TempDir())
-				_, err = tryBuild(t, Options{Project: p, Plan: apart(p), Base: references[0]})
+				_, err = tryBuild(t, Options{Project: p, Plan: apart(p), Base: references[0], CacheDir: t.TempDir()})
 				checkRefused(t, err, 401, "read "+references[0], "docker login "+host)
 				return
 			}

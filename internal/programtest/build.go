@@ -24,9 +24,10 @@ type Options struct {
 }
 
 // Build puts the named programs, with these names, into a folder. They are built
-// as make build does it: without cgo, so that they run in any image.
+// as make build does it: without cgo, so that they run in any image. Symbols, which
+// no test reads, are left out: they take time to link, and to pack into images.
 func Build(ctx context.Context, dir string, o Options, names ...string) error {
-	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
 	cgo := "CGO_ENABLED=0"
 	if o.Race {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
