@@ -95,6 +95,9 @@ func TestDistributionFollowsItsSeed(t *testing.T) {
 // TestSamplesAreEnough: p99 of the default number of samples repeats within 2 %
 // where functions vary by a tenth.
 func TestSamplesAreEnough(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it asks how far distributions vary: run it without the race detector")
+	}
 	c := Paper()
 	p, pl := finra(t, 5, &c)
 	for i := range p.tasks {
@@ -324,6 +327,7 @@ func distribution(t *testing.T, p *Predictor, pl *plan.Plan, o DistributionOptio
 
 // TestSamplesReuseTheirMemory: a sample allocates nothing.
 func TestSamplesReuseTheirMemory(t *testing.T) {
+	sequential(t)
 	c := Paper()
 	c.Spread, c.Together = []float64{0.5, 1, 4}, 0.5
 	p, pl := finra(t, 50, &c)

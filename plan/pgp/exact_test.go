@@ -73,6 +73,9 @@ func fastestBy(ctx context.Context, p Problem, method Method, mode plan.Mode) ([
 // TestExact holds the exact solver against every way to give each task to each
 // process, all predicted whole.
 func TestExact(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it computes on one goroutine: run it without the race detector")
+	}
 	const most = 3 // processes
 	stages := 0
 	for seed := range uint64(40) {

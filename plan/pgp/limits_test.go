@@ -70,7 +70,7 @@ func TestLimits(t *testing.T) {
 // which of them cannot be.
 func TestLimitsProperties(t *testing.T) {
 	plans := 0
-	for seed := range uint64(40) {
+	for seed := range cases(40, 20) {
 		r := rand.New(rand.NewPCG(seed, 23))
 		p := randomProblem(t, r)
 		for i := range p.Profile.Functions {

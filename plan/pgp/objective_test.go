@@ -115,10 +115,7 @@ w · chiron · 1 wrap, 2 CPUs
 
 // TestFrontier: no plan of it beats another, and what the objectives find is on it.
 func TestFrontier(t *testing.T) {
-	for seed := range uint64(12) {
-		if raceEnabled && seed == 2 { // takes longer than all others
-			continue
-		}
+	for seed := range cases(12, 2) { // the next takes longer than all others
 		p := randomProblem(t, rand.New(rand.NewPCG(seed, 29)))
 		p.Prices = plan.PaperPrices()
 		front, err := Frontier(t.Context(), p)
@@ -219,7 +216,7 @@ func TestScales(t *testing.T) {
 
 // TestRemoving: without one of its functions a stage's best latency is no worse.
 func TestRemoving(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range cases(6, 1) {
 		r := rand.New(rand.NewPCG(seed, 41))
 		p := smallProblem(t, r)
 		p.Goal = plan.LowestLatency

@@ -80,12 +80,17 @@ func randomProblem(t testing.TB, r *rand.Rand) Problem {
 	return p
 }
 
-func TestSearchProperties(t *testing.T) {
-	count := uint64(25)
-	if raceEnabled { // the next would take as long as these
-		count = 17
+// cases are how many random ones there are: under the race detector, which is ten
+// times as slow, so many as its goroutines need. make test runs all without it.
+func cases(all, raced uint64) uint64 {
+	if raceEnabled {
+		return raced
 	}
-	for seed := range count {
+	return all
+}
+
+func TestSearchProperties(t *testing.T) {
+	for seed := range cases(25, 5) {
 		checkSearch(t, randomProblem(t, rand.New(rand.NewPCG(seed, 7))))
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
