@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/bundle/oci"
@@ -23,7 +21,6 @@ import (
 	"github.com/chiron-faas/chiron/examples"
 	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/openfaas"
-	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -172,16 +169,7 @@ func interpreter(ctx context.Context, lang, _ string) (string, error) {
 // machine's Python, and returns their names in a registry.
 func wrapImages(t *testing.T, agent string, p *workflow.Project, pl *plan.Plan) []string {
 	t.Helper()
-	scratch := t.TempDir()
-	python, err := ocitest.Python(t.Context(), scratch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := filepath.Join(scratch, "base")
-	files, err := layout.Write(base, empty.Index)
-	if err == nil {
-		err = files.AppendImage(python)
-	}
+	base, err := machineBase()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +200,7 @@ func planned(p *workflow.Project, wraps ...[]string) *plan.Plan {
 // TestWorkflowImages runs FINRA-5 as images of two wraps, which call each other
 // through the gateway, and as a bundle: both answer the same.
 func TestWorkflowImages(t *testing.T) {
-	agent := programtest.BuildAgent(t)
+	agent := agentFile(t)
 	s := serveImages(t, agent, stateDir(t))
 	dir := filepath.Join(t.TempDir(), "finra-5")
 	if err := os.CopyFS(dir, examples.FINRA5()); err != nil {
@@ -259,7 +247,7 @@ func TestWorkflowImages(t *testing.T) {
 // TestWrapImageEnvironment: functions in an image of ours find what those in a bundle
 // find, in either network.
 func TestWrapImageEnvironment(t *testing.T) {
-	agent := programtest.BuildAgent(t)
+	agent := agentFile(t)
 	s := serveImages(t, agent, stateDir(t))
 	p := oneTask(t, answers("one"))
 	pushed := wrapImages(t, agent, p, planned(p, []string{"a"}))

@@ -25,7 +25,6 @@ import (
 	"github.com/chiron-faas/chiron/gateway"
 	"github.com/chiron-faas/chiron/gateway/container"
 	"github.com/chiron-faas/chiron/internal/openfaas"
-	"github.com/chiron-faas/chiron/internal/programtest"
 	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -179,7 +178,7 @@ def handler(event, context):
 
 // TestAPI walks through every endpoint: its answer, and what is wrong.
 func TestAPI(t *testing.T) {
-	s := serve(t, programtest.BuildAgent(t), stateDir(t))
+	s := serve(t, agentFile(t), stateDir(t))
 	one := makeBundle(t, answers("one"))
 	image := "bundle:" + one.Dir
 
@@ -385,7 +384,7 @@ func (s *server) follow(t *testing.T) {
 // TestRestart: what was deployed is there after a restart of the gateway, and the
 // folder belongs to one at a time.
 func TestRestart(t *testing.T) {
-	agent, dir := programtest.BuildAgent(t), stateDir(t)
+	agent, dir := agentFile(t), stateDir(t)
 	made := makeBundle(t, answers("kept"))
 	s := serve(t, agent, dir)
 	s.want(t, "POST", "/system/secrets", map[string]string{"name": "api-key", "value": "v"}, 201, "")
@@ -407,7 +406,7 @@ func TestRestart(t *testing.T) {
 
 // TestUpdateUnderLoad: no request fails while a function is updated.
 func TestUpdateUnderLoad(t *testing.T) {
-	s := serve(t, programtest.BuildAgent(t), stateDir(t))
+	s := serve(t, agentFile(t), stateDir(t))
 	var images [2]string
 	for n := range images {
 		images[n] = "bundle:" + makeBundle(t, answers(fmt.Sprint("v", n))).Dir
