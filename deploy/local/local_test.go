@@ -162,6 +162,7 @@ func marked(t *testing.T, marks ...string) []string {
 func TestContract(t *testing.T) {
 	for _, c := range []struct{ groups, warm bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
 		t.Run(fmt.Sprintf("cgroups=%v,warm=%v", c.groups, c.warm), func(t *testing.T) {
+			t.Parallel()
 			groups := c.groups
 			made := func(t *testing.T, name, code string) deploy.Deployment {
 				d := deployment(t, name, code)
