@@ -55,6 +55,7 @@ func example(t *testing.T, name string) string {
 func TestExamples(t *testing.T) {
 	for name, want := range outputs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			u := newUser(t)
 			// The SLO is lenient, since a test's machine is busy with tests.
 			out := u.good("run", example(t, name), "--slo", "20s", "--requests", "50", "--runs", "10", "--calibration", calibration(), "--output", "json")
@@ -107,6 +108,7 @@ func TestExamples(t *testing.T) {
 
 // TestFirstProject is the README's first five minutes.
 func TestFirstProject(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	dir := filepath.Join(t.TempDir(), "first")
 	u.good("init", dir)

@@ -50,7 +50,7 @@ func TestMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() })
 	for _, c := range []struct {
 		name  string
 		dir   string
@@ -80,6 +80,7 @@ func TestMistakes(t *testing.T) {
 		{"invoke of what is not served", "", []string{"invoke", "nobody", "--gateway", "127.0.0.1:1"}, 1, []string{"127.0.0.1:1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			u := newUser(t)
 			args := make([]string, len(c.args))
 			for i, a := range c.args {
@@ -159,6 +160,7 @@ def handler(event, context):
 func TestMisbehaviour(t *testing.T) {
 	for _, mode := range []string{"pool", "fork"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			u := newUser(t)
 			dir := project(t, misbehaving, nil)
 			planFile := filepath.Join(dir, "plan.json")

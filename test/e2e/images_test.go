@@ -23,6 +23,7 @@ import (
 // with a gateway that is killed, and is back with the next one.
 func TestImageOnGateway(t *testing.T) {
 	ocitest.Runc(t)
+	t.Parallel()
 	u := newUser(t)
 	file := filepath.Join(t.TempDir(), "watchdog")
 	if err := ocitest.Build(file, "../../gateway/container/testdata/watchdog"); err != nil {
@@ -99,9 +100,12 @@ func TestImageOnGateway(t *testing.T) {
 // which a gateway elsewhere could pull.
 func TestDeployImages(t *testing.T) {
 	ocitest.Runc(t)
-	t.Setenv(agentfile.Variable, programtest.BuildAgent(t)) // the race detector's needs a C library
+	t.Parallel()
 	u := newUser(t)
-	t.Setenv("HOME", filepath.Join(u.dir, "home"))
+	u.env = []string{
+		agentfile.Variable + "=" + programtest.BuildAgent(t), // the race detector's needs a C library
+		"HOME=" + filepath.Join(u.dir, "home"),
+	}
 	python, err := ocitest.Python(t.Context(), t.TempDir())
 	if err != nil {
 		t.Skip(err)

@@ -11,13 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/programtest"
+	"github.com/chiron-faas/chiron/profile"
 )
 
 // binary is the chiron that all tests run; scratch holds what they share. Set by
@@ -40,14 +43,32 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// Constants of no machine, so that no test waits for a calibration; the
-	// one that is about it makes its own.
-	constants := `{"apiVersion":"chiron/v1","created":"2026-01-01T00:00:00Z","machine":{"cpuModel":"","cpus":2,"kernel":"","os":"linux","arch":""},"version":"3.11","constants":{"request_ms":0.3,"dispatch_ms":0.1,"thread_start_ms":0.1,"startup_ms":4,"block_ms":3,"exit_ms":0.3,"ipc_ms":0.1,"rpc_ms":0.2,"inv_ms":0.3,"switch_interval_ms":5},"spread":[0.9,1,1.1]}`
-	if err := os.WriteFile(calibration(), []byte(constants), 0o600); err != nil {
+	constants, err := writeConstants()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if now, err := os.ReadFile(calibration()); err != nil || !bytes.Equal(now, constants) {
+		fmt.Fprintf(os.Stderr, "%s is not what it was (%v): a test has calibrated, which takes ten seconds\n", calibration(), err)
+		return 1
+	}
+	return code
+}
+
+// writeConstants says that this machine was measured, so that no test waits for
+// that; the constants are of no machine.
+func writeConstants() ([]byte, error) {
+	python, err := host.FindInterpreter(context.Background(), "python", "")
+	if err != nil {
+		return nil, err
+	}
+	machine, err := json.Marshal(profile.ThisMachine())
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Appendf(nil, `{"apiVersion":"chiron/v1","created":"2026-01-01T00:00:00Z","machine":%s,"version":%q,"constants":{"request_ms":0.3,"dispatch_ms":0.1,"thread_start_ms":0.1,"startup_ms":4,"block_ms":3,"exit_ms":0.3,"ipc_ms":0.1,"rpc_ms":0.2,"inv_ms":0.3,"switch_interval_ms":5},"spread":[0.9,1,1.1]}`, machine, python.Version)
+	return text, os.WriteFile(calibration(), text, 0o600)
 }
 
 func calibration() string { return filepath.Join(scratch, "calibration.json") }
@@ -55,7 +76,8 @@ func calibration() string { return filepath.Join(scratch, "calibration.json") }
 // user is one user of the program, with a state folder of their own.
 type user struct {
 	t   *testing.T
-	dir string // state folder
+	dir string   // state folder
+	env []string // of their own, besides what a command gets
 }
 
 func newUser(t *testing.T) *user {
@@ -64,7 +86,7 @@ func newUser(t *testing.T) *user {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &user{t, dir}
+	u := &user{t: t, dir: dir}
 	t.Cleanup(func() {
 		if left := u.processes(); len(left) > 0 {
 			t.Errorf("left running: %v", left)
@@ -78,7 +100,7 @@ func newUser(t *testing.T) *user {
 
 func (u *user) command(args ...string) *exec.Cmd {
 	c := exec.Command(binary, args...)
-	c.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+u.dir, "XDG_CACHE_HOME="+filepath.Join(scratch, "cache"))
+	c.Env = slices.Concat(os.Environ(), []string{"XDG_RUNTIME_DIR=" + u.dir, "XDG_CACHE_HOME=" + filepath.Join(scratch, "cache")}, u.env)
 	return c
 }
 

@@ -60,8 +60,9 @@ func (u *user) gateway(state, listen string) (*exec.Cmd, string) {
 // gateway is killed between an asynchronous call's 202 and its run, and the call
 // runs after the restart.
 func TestOpenFaaS(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
-	t.Setenv("HOME", filepath.Join(u.dir, "home"))
+	u.env = []string{"HOME=" + filepath.Join(u.dir, "home")}
 	state := filepath.Join(u.dir, "s")
 	c, url := u.gateway(state, "")
 	dir := write(t, map[string]string{

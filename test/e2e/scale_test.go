@@ -82,12 +82,13 @@ func (u *user) until(instances int) []psWrap {
 // TestScale: 50 requests at once bring up as many instances as there may be, a
 // pause takes all of them down, and the next request finds one again.
 func TestScale(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	s := u.up(scaled(t, slowly), "--instances", "0..3", "--idle", "4s")
 	var callers sync.WaitGroup
 	for i := range 50 {
 		callers.Go(func() {
-			input := fmt.Sprintf(`{"n": %d, "sleep": 0.5}`, i)
+			input := fmt.Sprintf(`{"n": %d, "sleep": 0.3}`, i)
 			if status, body, err := try(t, s.url+"/function/p", input); err != nil || status != 200 || !strings.Contains(body, fmt.Sprintf(`"n":%d,`, i)) {
 				t.Errorf("request %d: %d %s, %v", i, status, body, err)
 			}
@@ -106,7 +107,7 @@ func TestScale(t *testing.T) {
 	}
 	for i := range 2 { // as many as an instance takes at once: they share one start
 		callers.Go(func() {
-			if status, body, err := try(t, s.url+"/function/p", `{"n": 1, "sleep": 4}`); err != nil || status != 200 {
+			if status, body, err := try(t, s.url+"/function/p", `{"n": 1, "sleep": 2}`); err != nil || status != 200 {
 				t.Errorf("request %d after the pause: %d %s, %v", i, status, body, err)
 			}
 		})
@@ -127,6 +128,7 @@ func TestScale(t *testing.T) {
 // TestInstanceIsKilled: of an instance that is killed under load, nobody but who
 // was inside has a failure, and that is a clear one.
 func TestInstanceIsKilled(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	s := u.up(scaled(t, slowly), "--instances", "2..2")
 	wraps := u.until(2)
@@ -184,6 +186,7 @@ func TestInstanceIsKilled(t *testing.T) {
 // TestColdStartFails: who waits for an instance that does not come up is told
 // why, and the next who is not wrong works.
 func TestColdStartFails(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	flag := t.TempDir() + "/broken"
 	s := u.up(scaled(t, fmt.Sprintf("import os\nif os.path.exists(%q):\n    raise RuntimeError('not today')\n", flag)+slowly), "--instances", "0..2", "--idle", "500ms")

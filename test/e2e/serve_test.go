@@ -199,16 +199,21 @@ func TestKills(t *testing.T) {
 	if err := works(); err != nil {
 		t.Fatal(err)
 	}
+	// What dies within a second of its start is restarted more slowly.
+	const settles = 1100 * time.Millisecond
 	for _, kind := range []string{"worker", "zygote", "agent"} {
 		for _, during := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s during=%v", kind, during), func(t *testing.T) {
 				eventually(t, 15*time.Second, works)
-				time.Sleep(1100 * time.Millisecond) // what dies within a second of its start is restarted more slowly
+				time.Sleep(settles)
 				pids := u.members(t)[kind]
 				if len(pids) < 2 {
 					t.Fatalf("%d processes of that kind: %v", len(pids), u.processes())
 				}
-				for _, pid := range pids {
+				for i, pid := range pids {
+					if i > 0 {
+						time.Sleep(settles)
+					}
 					var inside sync.WaitGroup
 					if during {
 						inside.Go(func() {
@@ -228,7 +233,6 @@ func TestKills(t *testing.T) {
 						t.Errorf("the next request succeeded after %v", took)
 					}
 					inside.Wait()
-					time.Sleep(1100 * time.Millisecond)
 				}
 			})
 		}
@@ -237,6 +241,7 @@ func TestKills(t *testing.T) {
 
 func TestNothingIsLeft(t *testing.T) {
 	t.Run("down", func(t *testing.T) {
+		t.Parallel()
 		u := newUser(t)
 		s := u.up(spread(t))
 		post(t, s.url+"/function/spread", `{"n": 1}`)
@@ -245,6 +250,7 @@ func TestNothingIsLeft(t *testing.T) {
 		u.gone()
 	})
 	t.Run("Ctrl-C of up", func(t *testing.T) {
+		t.Parallel()
 		u := newUser(t)
 		s := u.up(spread(t))
 		if err := s.command.Process.Signal(syscall.SIGINT); err != nil {
@@ -257,6 +263,7 @@ func TestNothingIsLeft(t *testing.T) {
 		u.gone()
 	})
 	t.Run("Ctrl-C of run", func(t *testing.T) {
+		t.Parallel()
 		u := newUser(t)
 		c := u.command("run", example(t, "finra-5"), "--calibration", calibration(), "--requests", "100000")
 		if err := c.Start(); err != nil {
@@ -280,6 +287,7 @@ func TestNothingIsLeft(t *testing.T) {
 		u.gone()
 	})
 	t.Run("kill -9 of chiron", func(t *testing.T) {
+		t.Parallel()
 		u := newUser(t)
 		dir := spread(t)
 		s := u.up(dir)
