@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes"
 )
 
 // downReport says what was taken down.
@@ -80,7 +81,7 @@ func (f *targetFlags) chooseOne(names []string) error {
 
 // explained adds what to do to a target's error.
 func (f *targetFlags) explained(name string, err error) error {
-	if !errors.Is(err, deploy.ErrNotFound) {
+	if !errors.Is(err, deploy.ErrNotFound) || errors.As(err, new(*kubernetes.NoNamespaceError)) {
 		return err
 	}
 	switch kind, _ := f.kind(); kind {

@@ -314,7 +314,7 @@ func TestRefusals(t *testing.T) {
 			refused(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized"), []string{"refuses the credentials", "--context"},
 		},
 		"no namespace": {
-			refused(http.StatusNotFound, metav1.StatusReasonNotFound, `namespaces "here" not found`), []string{`no namespace "here"`, "kubectl create namespace here"},
+			notFoundStatus("namespaces", "here"), []string{`no namespace "here"`, "kubectl create namespace here"},
 		},
 		"refused by a policy": {
 			refused(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "admission webhook says no"), []string{"refuses it", "admission webhook says no"},

@@ -2,36 +2,20 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
-
-// Access says which cluster is meant, and as whom.
-type Access struct {
-	// Kubeconfig is a file; empty: those of $KUBECONFIG, or ~/.kube/config, or,
-	// without one, the cluster that this program runs in.
-	Kubeconfig string
-	// Context of the file; empty: its current one.
-	Context string
-	// Namespace; empty: the context's, or "default".
-	Namespace string
-}
 
 // Client speaks to a cluster's API, about one namespace. It knows the few resources
 // that deployments consist of, by their paths: the typed client of all of Kubernetes
@@ -41,53 +25,54 @@ type Client struct {
 	http      *http.Client
 	dynamic   dynamic.Interface
 	base      *url.URL
+	context   string // of the kubeconfig; empty: it is of none
 	namespace string
-	user      string // of messages
 }
 
 // asked bounds one request that is no stream.
 const asked = 30 * time.Second
 
-// NewClient reads the access; nothing is asked yet.
-func NewClient(a Access) (*Client, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = a.Kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: a.Context}
-	overrides.Context.Namespace = a.Namespace
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
-	config, err := loader.ClientConfig()
-	if err != nil {
-		if clientcmd.IsEmptyConfig(err) {
-			return nil, errors.New("no cluster is named: give a file with --kubeconfig, or set KUBECONFIG")
-		}
-		return nil, fmt.Errorf("read which cluster is meant: %w", err)
+// patience bounds one request: a login program may have to ask its user something
+// before it, in a browser.
+func (c *Client) patience() time.Duration {
+	if c.config.ExecProvider != nil {
+		return asked + 5*time.Minute
 	}
-	namespace, _, err := loader.Namespace()
-	if err != nil {
-		return nil, fmt.Errorf("read which namespace is meant: %w", err)
-	}
-	return ClientFor(config, namespace)
+	return asked
 }
 
 // ClientFor makes a client of a configuration.
 func ClientFor(config *rest.Config, namespace string) (*Client, error) {
+	return newClient(config, "", namespace)
+}
+
+// newClient makes a client of a configuration that is a context's of a kubeconfig.
+func newClient(config *rest.Config, contextName, namespace string) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "chiron"
 	// Polls of a deployment are few; the default of 5 a second would slow them.
 	config.QPS, config.Burst = 50, 100
-	c := &Client{config: config, namespace: namespace, user: config.Username}
+	// They would be written among this program's own lines; what is refused is told.
+	config.WarningHandler = rest.NoWarnings{}
+	c := &Client{config: config, context: contextName, namespace: namespace}
 	if c.namespace == "" {
 		c.namespace = metav1.NamespaceDefault
 	}
 	var err error
 	if c.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
-		return nil, fmt.Errorf("the cluster's address: %w", err)
+		return nil, c.told(fmt.Sprintf("the server %q of context %q is no URL: mend the kubeconfig", config.Host, contextName), err)
 	}
-	if c.http, err = rest.HTTPClientFor(config); err != nil {
-		return nil, fmt.Errorf("the cluster's credentials: %w", err)
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, c.unusable(err)
 	}
+	// A copy, as it may be everybody's.
+	own := *client
+	// A redirect would take the credentials elsewhere; no API server sends one.
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &own
 	if c.dynamic, err = dynamic.NewForConfigAndClient(config, c.http); err != nil {
-		return nil, fmt.Errorf("the cluster %s: %w", c.base.Host, err)
+		return nil, c.unusable(err)
 	}
 	return c, nil
 }
@@ -96,8 +81,15 @@ func ClientFor(config *rest.Config, namespace string) (*Client, error) {
 func (c *Client) Namespace() string { return c.namespace }
 
 // String names the cluster and the namespace.
-func (c *Client) String() string {
-	return fmt.Sprintf("namespace %s of %s", c.namespace, c.base.Host)
+func (c *Client) String() string { return fmt.Sprintf("namespace %s of %s", c.namespace, c.cluster()) }
+
+// cluster names it: its URL, without what may be a password, and the context.
+func (c *Client) cluster() string {
+	u := url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: strings.TrimRight(c.base.Path, "/")}
+	if c.context == "" {
+		return u.String()
+	}
+	return fmt.Sprintf("%s (context %s)", &u, c.context)
 }
 
 // kind is a kind of object that deployments consist of.
@@ -120,6 +112,8 @@ var (
 	replicaSets = kindOf("apps", "v1", "replicasets", "ReplicaSet")
 	scalers     = kindOf("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 	budgets     = kindOf("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+	namespaces  = kindOf("", "v1", "namespaces", "Namespace")
+	events      = kindOf("", "v1", "events", "Event")
 	policies    = kindOf("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 )
 
@@ -143,7 +137,7 @@ func (c *Client) apply(ctx context.Context, o runtime.Object) error {
 	if i < 0 {
 		return fmt.Errorf("apply %s %q: no such kind is applied", u.GetKind(), u.GetName())
 	}
-	ctx, cancel := context.WithTimeout(ctx, asked)
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
 	_, err = c.of(made()[i]).Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: Manager, Force: true})
 	return c.explain("apply "+strings.ToLower(u.GetKind())+" "+u.GetName(), err)
@@ -151,10 +145,10 @@ func (c *Client) apply(ctx context.Context, o runtime.Object) error {
 
 // get reads an object into to; false where there is none.
 func (c *Client) get(ctx context.Context, k kind, name string, to any) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, asked)
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
 	u, err := c.of(k).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	if absent(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -165,7 +159,7 @@ func (c *Client) get(ctx context.Context, k kind, name string, to any) (bool, er
 
 // list reads all objects of a kind that a selector chooses.
 func list[T any](ctx context.Context, c *Client, k kind, selector string) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, asked)
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
 	found, err := c.of(k).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -189,38 +183,23 @@ func typed(u *unstructured.Unstructured, to any) error {
 
 // remove removes an object; one that is not there is no error.
 func (c *Client) remove(ctx context.Context, k kind, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, asked)
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
 	err := c.of(k).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
-	if apierrors.IsNotFound(err) {
+	if absent(err) {
 		return nil
 	}
 	return c.explain("remove "+k.Resource+" "+name, err)
 }
 
-// explain says what became of a request, and what to do.
-func (c *Client) explain(what string, err error) error {
-	var dns *net.DNSError
-	switch {
-	case err == nil:
-		return nil
-	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("%s: cluster %s refuses the credentials: log in to it again, or choose others with --context: %w", what, c.base.Host, err)
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "because it is being terminated"):
-		return fmt.Errorf("%s: namespace %s is being removed: wait, or choose another with --namespace: %w", what, c.namespace, err)
-	case apierrors.IsForbidden(err):
-		// The API's own words name the user, the verb, the resource and the namespace.
-		return fmt.Errorf("%s: %w: ask for that right (docs/kubernetes.md lists all that are needed), or choose another namespace", what, err)
-	case apierrors.IsNotFound(err) && strings.Contains(err.Error(), "namespaces "):
-		return fmt.Errorf("%s: there is no namespace %q on %s: make it with kubectl create namespace %s, or choose another with --namespace", what, c.namespace, c.base.Host, c.namespace)
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsConflict(err):
-		return fmt.Errorf("%s: the cluster refuses it: %w", what, err)
-	case errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.As(err, &dns):
-		return fmt.Errorf("%s: the cluster at %s cannot be reached: is it up, and is this the one that you mean (--context)? %w", what, c.base.Host, err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: the cluster at %s has not answered in time: %w", what, c.base.Host, err)
+// checkNamespace says so where the namespace is not there: asked for what is in it, the
+// API lists nothing. Who may not read namespaces is not told.
+func (c *Client) checkNamespace(ctx context.Context, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
+	defer cancel()
+	_, err := c.dynamic.Resource(namespaces.GroupVersionResource).Get(ctx, c.namespace, metav1.GetOptions{})
+	if absentNamespace(err) {
+		return c.explain(what, err)
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	return nil
 }

@@ -86,6 +86,10 @@ func (f *fakeCluster) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
+	if req.URL.Path == "/api/v1/namespaces/here" {
+		answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "here"}})
+		return
+	}
 	_, rest, ok := strings.Cut(req.URL.Path, "/namespaces/here/")
 	if !ok {
 		f.t.Errorf("%s %s: asked of another namespace", req.Method, req.URL)

@@ -55,6 +55,9 @@ func (t *Target) Invoke(ctx context.Context, name string) (*Forward, error) {
 			}
 		}
 	}
+	if err := t.client.checkNamespace(ctx, "invoke "+name); err != nil {
+		return nil, err
+	}
 	return nil, fmt.Errorf("%w, nor a function, %q in %s", deploy.ErrNotFound, name, t.client)
 }
 
@@ -91,19 +94,19 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s: %w", pod, err)
 	}
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
-	websocket, err := portforward.NewSPDYOverWebsocketDialer(u, c.config)
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
+	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(u, c.config)
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s: %w", pod, err)
 	}
 	// Proxies pass websockets on; clusters before 1.30 do not know them here.
-	dialer := portforward.NewFallbackDialer(websocket, old, func(err error) bool {
+	dialer := &dialed{Dialer: portforward.NewFallbackDialerForStreaming(websocket, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+	})}
 	f := &Forward{stop: make(chan struct{}), ended: make(chan error, 1)}
 	ready := make(chan struct{})
 	var said lockedBuffer
-	forwarder, err := portforward.New(dialer, []string{fmt.Sprintf("0:%d", oci.Port)}, f.stop, ready, io.Discard, &said)
+	forwarder, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", oci.Port)}, f.stop, ready, io.Discard, &said)
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s: %w", pod, err)
 	}
@@ -115,6 +118,9 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	select {
 	case <-ready:
 	case err := <-f.ended:
+		if dialer.failed != nil {
+			err = dialer.failed
+		}
 		return nil, c.explain("reach pod "+pod, errors.Join(err, said.err()))
 	case <-ctx.Done():
 		f.Close()
@@ -127,6 +133,19 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	}
 	f.URL = fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local)
 	return f, nil
+}
+
+// dialed keeps why a connection was not made: a forwarder passes on its words alone.
+type dialed struct {
+	httpstream.Dialer
+	failed error // written before the forwarder ends
+}
+
+// Dial implements httpstream.Dialer.
+func (d *dialed) Dial(protocols ...string) (httpstream.Connection, string, error) {
+	conn, protocol, err := d.Dialer.Dial(protocols...)
+	d.failed = err
+	return conn, protocol, err
 }
 
 // lockedBuffer keeps what a forwarder's goroutines say.

@@ -346,7 +346,7 @@ func TestAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := NewClient(Access{Kubeconfig: file})
-	if err != nil || c.Namespace() != "shop" || c.String() != "namespace shop of 127.0.0.1:1" {
+	if err != nil || c.Namespace() != "shop" || c.String() != "namespace shop of http://127.0.0.1:1 (context one)" {
 		t.Errorf("%v, %v", c, err)
 	}
 	if c, err = NewClient(Access{Kubeconfig: file, Namespace: "other"}); err != nil || c.Namespace() != "other" {

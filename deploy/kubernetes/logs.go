@@ -10,13 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/chiron-faas/chiron/deploy"
 	"github.com/chiron-faas/chiron/deploy/logs"
@@ -164,7 +164,7 @@ func (t *Target) stream(ctx context.Context, p *corev1.Pod, o deploy.LogOptions,
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		err := refusal(resp)
-		if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+		if absent(err) || apierrors.IsBadRequest(err) && !apierrors.IsUnexpectedServerError(err) {
 			return nil // the pod has gone since, or its container has not begun
 		}
 		return t.client.explain(what, err)
@@ -186,14 +186,15 @@ func (t *Target) stream(ctx context.Context, p *corev1.Pod, o deploy.LogOptions,
 	return nil
 }
 
-// refusal is what the API says where it does not do what it is asked for.
+// refusal is what the API says where it does not do what it is asked for, as client-go
+// has it of other requests.
 func refusal(resp *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came is told
 	var status metav1.Status
 	if json.Unmarshal(text, &status) == nil && status.Kind == "Status" {
 		return &apierrors.StatusError{ErrStatus: status}
 	}
-	return fmt.Errorf("it answered %s: %s", resp.Status, strings.TrimSpace(string(text[:min(len(text), 300)])))
+	return apierrors.NewGenericServerResponse(resp.StatusCode, resp.Request.Method, schema.GroupResource{}, "", string(text), 0, true)
 }
 
 // readLine takes a line as an agent writes it, or any other as it is.

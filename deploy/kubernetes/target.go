@@ -202,6 +202,9 @@ func (t *Target) List(ctx context.Context) ([]deploy.Status, error) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		list = append(list, all[name].status(name, t.client.namespace))
 	}
+	if len(list) == 0 {
+		return list, t.client.checkNamespace(ctx, "list deployments")
+	}
 	return list, nil
 }
 
@@ -220,7 +223,7 @@ func (t *Target) Status(ctx context.Context, name string) (deploy.Status, error)
 			return deploy.Status{}, err
 		}
 		if len(left) == 0 {
-			return deploy.Status{}, t.notFound(name)
+			return deploy.Status{}, t.notFound(ctx, "look at "+name, name)
 		}
 	}
 	return s.status(name, t.client.namespace), nil
@@ -228,7 +231,11 @@ func (t *Target) Status(ctx context.Context, name string) (deploy.Status, error)
 
 func (s *there) empty() bool { return s.service == nil && len(s.deployments) == 0 && len(s.pods) == 0 }
 
-func (t *Target) notFound(name string) error {
+// notFound says that a deployment is not there, or not even the namespace.
+func (t *Target) notFound(ctx context.Context, what, name string) error {
+	if err := t.client.checkNamespace(ctx, what); err != nil {
+		return err
+	}
 	return fmt.Errorf("%w: %q in %s", deploy.ErrNotFound, name, t.client)
 }
 
@@ -242,7 +249,7 @@ func (t *Target) Down(ctx context.Context, name string) error {
 		return err
 	}
 	if len(left) == 0 {
-		return t.notFound(name)
+		return t.notFound(ctx, "take down "+name, name)
 	}
 	if err := t.removeAll(ctx, name, ""); err != nil {
 		return fmt.Errorf("take down %q: %w", name, err)
