@@ -203,6 +203,27 @@ func waiting(reason, message string) corev1.PodStatus {
 	}}}}
 }
 
+// TestUnpulled: what a kubelet says of a pull, without what it repeats, and what to do.
+func TestUnpulled(t *testing.T) {
+	const repeats = `Back-off pulling image "r/i:v": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image "r/i:v": failed to resolve reference "r/i:v": `
+	for _, c := range []struct {
+		words, secret, want string
+	}{
+		{repeats + "r/i:v: not found", "", "its image r/i:v cannot be pulled: r/i:v: not found: push it there, or look at --registry and --tag"},
+		{repeats + "pull access denied\nno basic auth credentials", "", "cannot be pulled: pull access denied no basic auth credentials: the registry asks for a password: name a secret that has it with --pull-secret"},
+		{repeats + "unexpected status: 401 Unauthorized", "x", "refuses the password of the pull secret x: make it anew (kubectl create secret docker-registry)"},
+		{"dial tcp: no route to host", "x", "its image r/i:v cannot be pulled: dial tcp: no route to host"},
+	} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "r/i:v"}}, ImagePullSecrets: secrets(nil)}}
+		if c.secret != "" {
+			p.Spec.ImagePullSecrets = secrets([]string{c.secret})
+		}
+		if got := unpulled(p, c.words); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%q\nis not %q", got, c.want)
+		}
+	}
+}
+
 // TestHindered says of each state of a pod what its user is told.
 func TestHindered(t *testing.T) {
 	died := func(restarts int32, reason, message string, code int32) corev1.PodStatus {

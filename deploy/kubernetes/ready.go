@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,8 @@ func (c *change) ready(ctx context.Context) error {
 	defer cancel()
 	// missing is what was last waited for, by wrap.
 	missing := make(map[string]hindrance)
+	// refused is since when no pod of a wrap is made.
+	refused := make(map[string]time.Time)
 	said := ""
 	err := deploy.Poll(limited, pollEvery, func() (bool, error) {
 		s, err := t.state(limited, m.Deployment)
@@ -28,11 +31,21 @@ func (c *change) ready(ctx context.Context) error {
 		}
 		clear(missing)
 		for i := range m.Wraps {
-			if h := hindered(s, &m.Wraps[i].Deployment); h.what != "" {
-				missing[m.Wraps[i].Wrap] = h
-				if h.lasting {
-					return false, &deploy.StartError{Wrap: m.Wraps[i].Wrap, Message: h.what}
-				}
+			wrap := m.Wraps[i].Wrap
+			h := hindered(s, &m.Wraps[i].Deployment)
+			switch {
+			case !h.refused:
+				delete(refused, wrap)
+			case refused[wrap].IsZero():
+				refused[wrap] = time.Now()
+			default:
+				h.lasting = time.Since(refused[wrap]) > settled
+			}
+			if h.what != "" {
+				missing[wrap] = h
+			}
+			if h.lasting {
+				return false, &deploy.StartError{Wrap: wrap, Message: t.reason(ctx, h)}
 			}
 		}
 		if text := first(m, missing); text != said {
@@ -46,7 +59,7 @@ func (c *change) ready(ctx context.Context) error {
 	}
 	for i := range m.Wraps {
 		if h, ok := missing[m.Wraps[i].Wrap]; ok {
-			return &deploy.StartError{Wrap: m.Wraps[i].Wrap, Message: fmt.Sprintf("it was not ready within %v: %s", t.options.StartTimeout, h.what)}
+			return &deploy.StartError{Wrap: m.Wraps[i].Wrap, Message: fmt.Sprintf("it was not ready within %v: %s", t.options.StartTimeout, t.reason(ctx, h))}
 		}
 	}
 	return err // the cluster has not answered since
@@ -67,7 +80,15 @@ type hindrance struct {
 	what string
 	// lasting says that waiting does not help.
 	lasting bool
+	// refused says that the cluster makes no pod, which may be over soon.
+	refused bool
+	// unpulled is a pod whose image cannot be pulled.
+	unpulled *corev1.Pod
 }
+
+// settled is how long a refusal has to last: what a quota counts comes down some time
+// after a pod is gone.
+const settled = 5 * time.Second
 
 // hindered says why a wrap is not ready; empty: it is.
 func hindered(s *there, wanted *appsv1.Deployment) hindrance {
@@ -90,7 +111,11 @@ func hindered(s *there, wanted *appsv1.Deployment) hindrance {
 	}
 	for _, condition := range st.Conditions {
 		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
-			return hindrance{what: "the cluster makes no pod of it: " + condition.Message, lasting: true}
+			what := "the cluster makes no pod of it: " + line(condition.Message)
+			if strings.Contains(what, "exceeded quota") {
+				what += ": ask for a larger quota, or take something down (two plans are there at once while one takes the other's place)"
+			}
+			return hindrance{what: what, refused: true}
 		}
 	}
 	waits := hindrance{what: "its pods are not there yet"}
@@ -138,9 +163,10 @@ func containerHindered(p *corev1.Pod, s *corev1.ContainerStatus) hindrance {
 		switch w.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
 			return hindrance{
-				what: fmt.Sprintf("its image %s cannot be pulled: %s", imageOf(p), said(w)),
+				what: unpulled(p, said(w)),
 				// The kubelet has tried, and pauses until it tries again.
-				lasting: w.Reason != "ErrImagePull" && w.Reason != "RegistryUnavailable",
+				lasting:  w.Reason != "ErrImagePull" && w.Reason != "RegistryUnavailable",
+				unpulled: p,
 			}
 		case "CrashLoopBackOff":
 			again = true
