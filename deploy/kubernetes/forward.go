@@ -94,15 +94,16 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s: %w", pod, err)
 	}
-	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, u)
+	asks := &upgrade{RoundTripper: transport}
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: asks}, http.MethodPost, u)
 	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(u, c.config)
 	if err != nil {
 		return nil, fmt.Errorf("reach pod %s: %w", pod, err)
 	}
 	// Proxies pass websockets on; clusters before 1.30 do not know them here.
-	dialer := &dialed{Dialer: portforward.NewFallbackDialerForStreaming(websocket, old, func(err error) bool {
+	dialer := portforward.NewFallbackDialerForStreaming(websocket, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})}
+	})
 	f := &Forward{stop: make(chan struct{}), ended: make(chan error, 1)}
 	ready := make(chan struct{})
 	var said lockedBuffer
@@ -118,8 +119,8 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	select {
 	case <-ready:
 	case err := <-f.ended:
-		if dialer.failed != nil {
-			err = dialer.failed
+		if asks.failed != nil {
+			err = asks.failed
 		}
 		return nil, c.explain("reach pod "+pod, errors.Join(err, said.err()))
 	case <-ctx.Done():
@@ -135,17 +136,23 @@ func (c *Client) forward(ctx context.Context, pod string) (*Forward, error) {
 	return f, nil
 }
 
-// dialed keeps why a connection was not made: a forwarder passes on its words alone.
-type dialed struct {
-	httpstream.Dialer
+// upgrade keeps why a connection was not made: those that it goes through pass on words
+// alone.
+type upgrade struct {
+	http.RoundTripper
 	failed error // written before the forwarder ends
 }
 
-// Dial implements httpstream.Dialer.
-func (d *dialed) Dial(protocols ...string) (httpstream.Connection, string, error) {
-	conn, protocol, err := d.Dialer.Dial(protocols...)
-	d.failed = err
-	return conn, protocol, err
+// RoundTrip implements http.RoundTripper.
+func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.RoundTripper.RoundTrip(req)
+	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		err = refusal(resp, req.Method)
+		_ = resp.Body.Close()
+		resp = nil
+	}
+	u.failed = err
+	return resp, err
 }
 
 // lockedBuffer keeps what a forwarder's goroutines say.

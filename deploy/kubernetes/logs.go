@@ -163,7 +163,7 @@ func (t *Target) stream(ctx context.Context, p *corev1.Pod, o deploy.LogOptions,
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		err := refusal(resp)
+		err := refusal(resp, http.MethodGet)
 		if absent(err) || apierrors.IsBadRequest(err) && !apierrors.IsUnexpectedServerError(err) {
 			return nil // the pod has gone since, or its container has not begun
 		}
@@ -188,13 +188,13 @@ func (t *Target) stream(ctx context.Context, p *corev1.Pod, o deploy.LogOptions,
 
 // refusal is what the API says where it does not do what it is asked for, as client-go
 // has it of other requests.
-func refusal(resp *http.Response) error {
+func refusal(resp *http.Response, method string) error {
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came is told
 	var status metav1.Status
 	if json.Unmarshal(text, &status) == nil && status.Kind == "Status" {
 		return &apierrors.StatusError{ErrStatus: status}
 	}
-	return apierrors.NewGenericServerResponse(resp.StatusCode, resp.Request.Method, schema.GroupResource{}, "", string(text), 0, true)
+	return apierrors.NewGenericServerResponse(resp.StatusCode, method, schema.GroupResource{}, "", string(text), 0, true)
 }
 
 // readLine takes a line as an agent writes it, or any other as it is.

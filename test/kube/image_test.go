@@ -46,33 +46,30 @@ spec:
 // through one as the same plan does on this machine.
 func TestImage(t *testing.T) {
 	t.Parallel()
-	u := newUser(t)
-	project := copyOf(t, "finra-5")
-	made := place(t, project, 3)
-	images := u.images(project, "by-hand")
-	if len(images) != len(made.Wraps) {
-		t.Fatalf("%d images of %d wraps: %v", len(images), len(made.Wraps), images)
+	p := newProject(t, "finra-5", 3)
+	images := p.images("by-hand")
+	if len(images) != len(p.plan.Wraps) {
+		t.Fatalf("%d images of %d wraps: %v", len(images), len(p.plan.Wraps), images)
 	}
 	var manifests strings.Builder
 	for i, image := range images {
 		var args []string
 		for k := 1; i == 0 && k < len(images); k++ {
-			args = append(args, "--peer", fmt.Sprintf("wrap-%d=wrap-%d.%s.svc:8080", k+1, k+1, u.namespace))
+			args = append(args, "--peer", fmt.Sprintf("wrap-%d=wrap-%d.%s.svc:8080", k+1, k+1, p.namespace))
 		}
 		fmt.Fprintf(&manifests, wrapManifest, fmt.Sprintf("wrap-%d", i+1), image, strings.Join(args, ", "))
 	}
-	if s := u.tryWith(manifests.String(), "kubectl", "apply", "-f", "-"); s.code != 0 {
+	if s := p.tryWith(manifests.String(), "kubectl", "apply", "-f", "-"); s.code != 0 {
 		t.Fatal(s.errors)
 	}
-	u.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
-	want := u.locally(project)
+	p.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
 	var got any
 	// A node hears of endpoints some time after they are ready.
 	eventually(t, 20*time.Second, func() (err error) {
-		got, err = invoke(t.Context(), http.DefaultClient, u.service("wrap-1"), sample(t, project))
+		got, err = invoke(t.Context(), http.DefaultClient, p.service("wrap-1"), p.sample())
 		return err
 	})
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(p.want, got); diff != "" {
 		t.Errorf("another answer than on this machine (-here +cluster):\n%s", diff)
 	}
 }

@@ -27,8 +27,10 @@ const pause = 30 * time.Millisecond
 
 // steadily sends requests one after the other from several senders, of which one
 // keeps its connection and the others make a new one each time: a Service chooses a
-// pod for a connection. Every answer has to be want.
-func steadily(t *testing.T, url string, input []byte, want any) *load {
+// pod for a connection. Every answer has to be
+// right.
+func steadily(d *deployment) *load {
+	t, url, input := d.t, d.url(), d.sample()
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{t: t, cancel: cancel}
@@ -37,7 +39,7 @@ func steadily(t *testing.T, url string, input []byte, want any) *load {
 		l.senders.Go(func() {
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
-				l.send(client, url, input, want)
+				l.send(client, url, input, d.want)
 				select {
 				case <-ctx.Done():
 				case <-time.After(pause):

@@ -22,9 +22,7 @@ import (
 
 	"github.com/chiron-faas/chiron/bundle/oci/ocitest"
 	"github.com/chiron-faas/chiron/internal/programtest"
-	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/test/kube/cluster"
-	"github.com/chiron-faas/chiron/workflow"
 )
 
 // scratch holds what the tests share. Set by TestMain, and only read afterwards.
@@ -87,17 +85,19 @@ var base = sync.OnceValues(func() (string, error) {
 // user runs the program and kubectl in a namespace of the cluster, which goes with
 // the test.
 type user struct {
-	t         *testing.T
-	cluster   *cluster.Cluster
-	binary    string
-	base      string
-	dir       string // state folder
-	namespace string
+	t          *testing.T
+	cluster    *cluster.Cluster
+	binary     string
+	base       string
+	dir        string // state folder
+	namespace  string
+	kubeconfig string
 }
 
 func newUser(t *testing.T) *user {
 	t.Helper()
 	u := &user{t: t, cluster: running(t)}
+	u.kubeconfig = u.cluster.Kubeconfig()
 	var err error
 	if u.binary, err = binary(); err != nil {
 		t.Fatal(err)
@@ -110,6 +110,8 @@ func newUser(t *testing.T) *user {
 	}
 	u.namespace = strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
 	u.kubectl("create", "namespace", u.namespace)
+	// Where pods have to be as strict as Kubernetes knows to ask for.
+	u.kubectl("label", "namespace", u.namespace, "pod-security.kubernetes.io/enforce=restricted")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s\n%s", u.try("kubectl", "get", "pods,services,deployments", "-o", "wide").out,
@@ -145,7 +147,7 @@ func (u *user) tryWith(stdin, program string, args ...string) said {
 		args = append([]string{"--namespace", u.namespace}, args...)
 	}
 	c := exec.CommandContext(ctx, path, args...)
-	c.Env = append(os.Environ(), "KUBECONFIG="+u.cluster.Kubeconfig(), "XDG_RUNTIME_DIR="+u.dir, "XDG_CACHE_HOME="+filepath.Join(scratch, "cache"))
+	c.Env = append(os.Environ(), "KUBECONFIG="+u.kubeconfig, "XDG_RUNTIME_DIR="+u.dir, "XDG_CACHE_HOME="+filepath.Join(scratch, "cache"))
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr, c.Stdin = &out, &errs, strings.NewReader(stdin)
 	err := c.Run()
@@ -177,125 +179,6 @@ func (u *user) read(into any, args ...string) {
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		u.t.Fatalf("kubectl get %v: %v\n%s", args, err, text)
 	}
-}
-
-// images builds a project's by the plan in its folder and gives them to the node.
-func (u *user) images(project, tag string) (names []string) {
-	u.t.Helper()
-	file := filepath.Join(u.t.TempDir(), "images.tar")
-	// The report is printed as JSON where -o says so, beside the file.
-	text := u.chiron("build", project, "--base", u.base, "--tag", tag, "-o", file, "-o", "json")
-	var report struct {
-		Images []struct {
-			Name string `json:"name"`
-		} `json:"images"`
-	}
-	if err := json.Unmarshal([]byte(text), &report); err != nil {
-		u.t.Fatalf("%v: %s", err, text)
-	}
-	for _, i := range report.Images {
-		names = append(names, i.Name)
-	}
-	in, err := os.Open(file)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	defer func() { _ = in.Close() }()
-	if err := u.cluster.Import(u.t.Context(), in); err != nil {
-		u.t.Fatal(err)
-	}
-	return names
-}
-
-// copyOf is an example in a folder of its own, with texts in its project file
-// replaced.
-func copyOf(t *testing.T, example string, replace ...string) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), example)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("../../examples", example))); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "chiron.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(replace); i += 2 {
-		if !bytes.Contains(text, []byte(replace[i])) {
-			t.Fatalf("%s has no %q", file, replace[i])
-		}
-	}
-	if err := os.WriteFile(file, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// place writes a plan of a project: its tasks in n wraps, in turn, each in a process
-// of its own on a CPU that the wrap's processes share.
-func place(t *testing.T, project string, n int) *plan.Plan {
-	t.Helper()
-	p, err := workflow.Load(project)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := &plan.Plan{Workflow: p.Name, Model: "test"}
-	for i := range n {
-		made.Wraps = append(made.Wraps, plan.Wrap{Name: fmt.Sprintf("wrap-%d", i+1), CPUs: 1})
-	}
-	for i, task := range p.Definition.Tasks() {
-		w := &made.Wraps[i%n]
-		w.Processes = append(w.Processes, plan.Process{Mode: plan.Pool, CPU: plan.Unpinned, Tasks: []string{task.Name}})
-	}
-	if err := plan.Write(filepath.Join(project, "plan.json"), made); err != nil {
-		t.Fatal(err)
-	}
-	return made
-}
-
-// sample is the input that comes with an example.
-func sample(t *testing.T, project string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(project, "sample.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// locally is the answer of the same project and plan on this machine.
-func (u *user) locally(project string) any {
-	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.t.Context(), 2*time.Minute)
-	defer cancel()
-	c := exec.CommandContext(ctx, u.binary, "up", project, "--listen", "127.0.0.1:0", "--output", "json")
-	c.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+u.dir, "XDG_CACHE_HOME="+filepath.Join(scratch, "cache"))
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	c.WaitDelay = 30 * time.Second
-	var errs bytes.Buffer
-	c.Stderr = &errs
-	out, err := c.StdoutPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	var report struct {
-		Name string `json:"name"`
-		URL  string `json:"url"`
-	}
-	err = json.NewDecoder(out).Decode(&report)
-	var answer any
-	if err == nil {
-		answer, err = invoke(ctx, http.DefaultClient, report.URL+"/function/"+report.Name, sample(u.t, project))
-	}
-	cancel()
-	_ = c.Wait() // it was interrupted
-	if err != nil {
-		u.t.Fatalf("chiron up %s: %v\n%s", project, err, &errs)
-	}
-	return answer
 }
 
 // invoke posts an input and returns the answer, decoded.

@@ -23,7 +23,7 @@ func writeConfig(l layout) error {
 		l.config("network/bridge.conflist"): networkJSON,
 		l.config("containerd.toml"):         []byte(containerdConfig(l)),
 		l.config("Corefile"):                []byte(dnsConfig(l)),
-		l.registry("hosts.toml"):            []byte(fmt.Sprintf("[host.%q]\ncapabilities = [\"pull\", \"resolve\"]\n", "http://"+Registry)),
+		l.registry("hosts.toml"):            []byte(fmt.Sprintf("server = %[1]q\n[host.%[1]q]\ncapabilities = [\"pull\", \"resolve\"]\n", "http://"+Registry)),
 	})
 }
 
