@@ -299,12 +299,21 @@ func ReadCalibration(path string) (*Calibration, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c Calibration
-	if err := strictjson.Decode(data, "a calibration", APIVersion, &c); err != nil {
+	c, err := DecodeCalibration(data)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	return c, nil
+}
+
+// DecodeCalibration reads what such a file holds.
+func DecodeCalibration(data []byte) (*Calibration, error) {
+	var c Calibration
+	if err := strictjson.Decode(data, "a calibration", APIVersion, &c); err != nil {
+		return nil, err
+	}
 	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	return &c, nil
 }
