@@ -2,74 +2,31 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"github.com/chiron-faas/chiron/deploy"
 )
 
-// change brings a deployment from what there is to one revision.
-type change struct {
-	target    *Target
-	manifests *Manifests
-	// served is the revision that takes requests before; empty: none does. before are
-	// all Deployments that there are of the name.
-	served string
-	before []appsv1.Deployment
-	// switched says that requests go to the new revision: from then on there is no
-	// way back.
-	switched bool
-}
-
-// look reads what there is, and refuses to take over what is none of ours.
-func (c *change) look(ctx context.Context) error {
-	m := c.manifests
-	for _, own := range []struct {
-		kind kind
-		name string
-	}{{services, m.Service.Name}, {accounts, m.Account.Name}, {policies, m.Entrance.Name}} {
-		var o metav1.PartialObjectMetadata
-		found, err := c.target.client.get(ctx, own.kind, own.name, &o)
-		if err != nil {
-			return err
-		}
-		if found && foreign(o.ObjectMeta, m.Deployment) {
-			return fmt.Errorf("%s has a %s %q that is no deployment of ours: name the project otherwise, or choose another namespace", c.target.client, own.kind.name, own.name)
-		}
-	}
-	s, err := c.target.state(ctx, m.Deployment)
+// ApplyManifests brings a revision up, in the place of what there is of the
+// deployment's name, and waits until that is done. Where the revision does not come
+// up it is removed again, and all of the deployment where nothing of it took requests
+// before.
+func (t *Target) ApplyManifests(ctx context.Context, m *Manifests) error {
+	r := t.Rollout(m)
+	before, err := r.Look(ctx)
 	if err != nil {
-		return err
-	}
-	c.before = s.deployments
-	if s.service != nil {
-		c.served = s.service.Spec.Selector[LabelRevision]
-	}
-	return nil
-}
-
-// run does it: everything of the revision, the switch, and then what is left of
-// others.
-func (c *change) run(ctx context.Context) error {
-	t, m := c.target, c.manifests
-	t.options.Progress("applying the manifests of revision " + m.Revision)
-	objects := m.Objects()
-	for _, o := range objects[:len(objects)-1] { // all but the workflow's Service
-		if err := t.client.apply(ctx, c.sized(o)); err != nil {
-			return fmt.Errorf("deploy %q: %w", m.Deployment, err)
-		}
-	}
-	if err := c.ready(ctx); err != nil {
-		return err
-	}
-	if err := t.client.apply(ctx, &m.Service); err != nil {
 		return fmt.Errorf("deploy %q: %w", m.Deployment, err)
 	}
-	c.switched = true
-	if !c.others() {
+	t.options.Progress("applying the manifests of revision " + m.Revision)
+	if err := r.bringUp(ctx, before); err != nil {
+		// What is removed is not ctx's matter.
+		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.options.StartTimeout)
+		defer cancel()
+		return errors.Join(err, r.undo(patient, before))
+	}
+	if len(before.Others) == 0 {
 		return nil
 	}
 	// What fails from here on leaves something over, which the next deployment removes.
@@ -85,61 +42,69 @@ func (c *change) run(ctx context.Context) error {
 	return nil
 }
 
-// others says whether there are other revisions.
-func (c *change) others() bool {
-	for i := range c.before {
-		if c.before[i].Labels[LabelRevision] != c.manifests.Revision {
-			return true
-		}
+// bringUp has the revision take the requests, when it is ready.
+func (r *Rollout) bringUp(ctx context.Context, before *Standing) error {
+	if err := r.Apply(ctx, before); err != nil {
+		return err
 	}
-	return false
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	return r.Switch(ctx)
+}
+
+// ready waits until all wraps of the revision are ready.
+func (r *Rollout) ready(ctx context.Context) error {
+	t := r.target
+	limited, cancel := context.WithTimeout(ctx, t.options.StartTimeout)
+	defer cancel()
+	var waits []Hindrance // what was last waited for
+	// refused is since when no pod of a wrap is made.
+	refused := make(map[string]time.Time)
+	told := ""
+	err := deploy.Poll(limited, pollEvery, func() (bool, error) {
+		s, err := r.stand(limited)
+		if err != nil {
+			return false, err
+		}
+		waits = s.Waits
+		still := make(map[string]time.Time)
+		for _, h := range waits {
+			if since, before := refused[h.Wrap]; h.refused && before {
+				still[h.Wrap] = since
+				h.Lasting = time.Since(since) > settled
+			} else if h.refused {
+				still[h.Wrap] = time.Now()
+			}
+			if h.Lasting {
+				return false, &deploy.StartError{Wrap: h.Wrap, Message: t.reason(ctx, h)}
+			}
+		}
+		refused = still
+		text := "all wraps are ready"
+		if len(waits) > 0 {
+			text = waits[0].Wrap + ": " + waits[0].Message
+		}
+		if text != told {
+			told = text
+			t.options.Progress(text)
+		}
+		return len(waits) == 0, nil
+	})
+	if err == nil || ctx.Err() != nil || limited.Err() == nil || len(waits) == 0 {
+		return err // that of the cluster, where it has not answered since
+	}
+	return &deploy.StartError{Wrap: waits[0].Wrap, Message: fmt.Sprintf("it was not ready within %v: %s", t.options.StartTimeout, t.reason(ctx, waits[0]))}
 }
 
 // undo removes the new revision, or all of the deployment where nothing of it took
 // requests before.
-func (c *change) undo(ctx context.Context) error {
-	if c.served == c.manifests.Revision {
+func (r *Rollout) undo(ctx context.Context, before *Standing) error {
+	if before.Serves == r.manifests.Revision {
 		return nil // it still takes requests
 	}
-	if err := c.target.removeAll(ctx, c.manifests.Deployment, c.served); err != nil {
-		return fmt.Errorf("deploy %q: it is left half done; deploy again, or take it down: %w", c.manifests.Deployment, err)
+	if err := r.target.removeAll(ctx, r.manifests.Deployment, before.Serves); err != nil {
+		return fmt.Errorf("deploy %q: it is left half done; deploy again, or take it down: %w", r.manifests.Deployment, err)
 	}
 	return nil
-}
-
-// sized is an object, where it is a Deployment with the number of replicas that it
-// has now or, where it is new, that the same wrap of the plan before has: an
-// autoscaler's, which must not fall back while requests go on.
-func (c *change) sized(o runtime.Object) runtime.Object {
-	d, ok := o.(*appsv1.Deployment)
-	if !ok || d.Spec.Replicas != nil {
-		return o
-	}
-	s := c.target.options.Settings
-	n := s.Min
-	for _, was := range c.before {
-		if was.Spec.Replicas == nil || was.Labels[LabelWrap] != d.Labels[LabelWrap] {
-			continue
-		}
-		if was.Name == d.Name {
-			n = *was.Spec.Replicas
-			break
-		}
-		if was.Labels[LabelRevision] == c.served {
-			n = *was.Spec.Replicas
-		}
-	}
-	d = d.DeepCopy()
-	d.Spec.Replicas = new(min(max(n, s.Min), s.Max))
-	return d
-}
-
-// podsOf are the pods of a Deployment of ours.
-func podsOf(all []corev1.Pod, d *appsv1.Deployment) (pods []corev1.Pod) {
-	for _, p := range all {
-		if p.Labels[LabelWrap] == d.Labels[LabelWrap] && p.Labels[LabelRevision] == d.Labels[LabelRevision] && p.DeletionTimestamp == nil {
-			pods = append(pods, p)
-		}
-	}
-	return pods
 }

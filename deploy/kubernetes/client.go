@@ -77,6 +77,13 @@ func newClient(config *rest.Config, contextName, namespace string) (*Client, err
 	return c, nil
 }
 
+// In is a client of the same cluster, as the same user, about another namespace.
+func (c *Client) In(namespace string) *Client {
+	other := *c
+	other.namespace = namespace
+	return &other
+}
+
 // Namespace that the client is about.
 func (c *Client) Namespace() string { return c.namespace }
 

@@ -265,7 +265,7 @@ func TestHindered(t *testing.T) {
 		p := corev1.Pod{Spec: m.Wraps[0].Deployment.Spec.Template.Spec, Status: c.status}
 		p.Spec.Containers[0].Image = "img"
 		got := podHindered(&p)
-		if !strings.Contains(got.what, c.want) || c.want == "" && got.what != "" || got.lasting != c.lasting {
+		if !strings.Contains(got.Message, c.want) || c.want == "" && got.Message != "" || got.Lasting != c.lasting {
 			t.Errorf("%s: %+v, want %q, lasting %v", name, got, c.want, c.lasting)
 		}
 	}

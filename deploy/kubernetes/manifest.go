@@ -44,6 +44,8 @@ type Manifests struct {
 	Plan *corev1.ConfigMap
 	// Wraps are in the plan's order.
 	Wraps []WrapManifests
+
+	owner *metav1.OwnerReference // nil: nobody; see Own
 }
 
 // WrapManifests are the objects of one wrap.

@@ -54,9 +54,9 @@ func puller(words string) string {
 
 // reason is why a wrap does not start, in the end: a pull secret that is missing is told
 // by an event alone, since the image might be pulled without.
-func (t *Target) reason(ctx context.Context, h hindrance) string {
+func (t *Target) reason(ctx context.Context, h Hindrance) string {
 	if h.unpulled == nil || len(h.unpulled.Spec.ImagePullSecrets) == 0 {
-		return h.what
+		return h.Message
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.client.patience())
 	defer cancel()
@@ -64,11 +64,11 @@ func (t *Target) reason(ctx context.Context, h hindrance) string {
 		FieldSelector: "reason=FailedToRetrieveImagePullSecret,involvedObject.name=" + h.unpulled.Name,
 	})
 	if err != nil || len(found.Items) == 0 {
-		return h.what // who may not read events is told what is known
+		return h.Message // who may not read events is told what is known
 	}
 	var missing corev1.Event
 	if err := typed(&found.Items[0], &missing); err != nil {
-		return h.what
+		return h.Message
 	}
 	return fmt.Sprintf("its image %s cannot be pulled, and a pull secret is missing in namespace %s: %s: make it with kubectl create secret docker-registry",
 		imageOf(h.unpulled), t.client.namespace, strings.TrimRight(line(missing.Message), "."))

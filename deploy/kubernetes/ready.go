@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,88 +9,46 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-
-	"github.com/chiron-faas/chiron/deploy"
 )
 
-// ready waits until all wraps of the revision are ready.
-func (c *change) ready(ctx context.Context) error {
-	t, m := c.target, c.manifests
-	limited, cancel := context.WithTimeout(ctx, t.options.StartTimeout)
-	defer cancel()
-	// missing is what was last waited for, by wrap.
-	missing := make(map[string]hindrance)
-	// refused is since when no pod of a wrap is made.
-	refused := make(map[string]time.Time)
-	said := ""
-	err := deploy.Poll(limited, pollEvery, func() (bool, error) {
-		s, err := t.state(limited, m.Deployment)
-		if err != nil {
-			return false, err
-		}
-		clear(missing)
-		for i := range m.Wraps {
-			wrap := m.Wraps[i].Wrap
-			h := hindered(s, &m.Wraps[i].Deployment)
-			switch {
-			case !h.refused:
-				delete(refused, wrap)
-			case refused[wrap].IsZero():
-				refused[wrap] = time.Now()
-			default:
-				h.lasting = time.Since(refused[wrap]) > settled
-			}
-			if h.what != "" {
-				missing[wrap] = h
-			}
-			if h.lasting {
-				return false, &deploy.StartError{Wrap: wrap, Message: t.reason(ctx, h)}
-			}
-		}
-		if text := first(m, missing); text != said {
-			said = text
-			t.options.Progress(text)
-		}
-		return len(missing) == 0, nil
-	})
-	if err == nil || ctx.Err() != nil || limited.Err() == nil {
-		return err
-	}
-	for i := range m.Wraps {
-		if h, ok := missing[m.Wraps[i].Wrap]; ok {
-			return &deploy.StartError{Wrap: m.Wraps[i].Wrap, Message: fmt.Sprintf("it was not ready within %v: %s", t.options.StartTimeout, t.reason(ctx, h))}
-		}
-	}
-	return err // the cluster has not answered since
-}
+// Hindrance is why a wrap is not ready.
+type Hindrance struct {
+	Wrap string
+	// Message says what it waits for.
+	Message string
+	Cause   Cause
+	// Lasting says that waiting does not help.
+	Lasting bool
 
-// first says what the first wrap that is not ready waits for.
-func first(m *Manifests, missing map[string]hindrance) string {
-	for i := range m.Wraps {
-		if h, ok := missing[m.Wraps[i].Wrap]; ok {
-			return m.Wraps[i].Wrap + ": " + h.what
-		}
-	}
-	return "all wraps are ready"
-}
-
-// hindrance is why a wrap is not ready.
-type hindrance struct {
-	what string
-	// lasting says that waiting does not help.
-	lasting bool
 	// refused says that the cluster makes no pod, which may be over soon.
 	refused bool
 	// unpulled is a pod whose image cannot be pulled.
 	unpulled *corev1.Pod
 }
 
+// Cause of a hindrance.
+type Cause string
+
+// The causes.
+const (
+	// Starting: it takes its time, as far as can be seen.
+	Starting Cause = ""
+	// Unschedulable: no node has room.
+	Unschedulable Cause = "Unschedulable"
+	// ImagePull: its image does not come.
+	ImagePull Cause = "ImagePull"
+	// Crashing: it ends by itself, or is ended for want of memory.
+	Crashing Cause = "Crashing"
+	// Refused: the cluster makes no pod or container of it.
+	Refused Cause = "Refused"
+)
+
 // settled is how long a refusal has to last: what a quota counts comes down some time
 // after a pod is gone.
 const settled = 5 * time.Second
 
 // hindered says why a wrap is not ready; empty: it is.
-func hindered(s *there, wanted *appsv1.Deployment) hindrance {
+func hindered(s *there, wanted *appsv1.Deployment) Hindrance {
 	var d *appsv1.Deployment
 	for i := range s.deployments {
 		if s.deployments[i].Name == wanted.Name {
@@ -99,7 +56,7 @@ func hindered(s *there, wanted *appsv1.Deployment) hindrance {
 		}
 	}
 	if d == nil {
-		return hindrance{what: "its deployment is not there yet"}
+		return Hindrance{Message: "its deployment is not there yet"}
 	}
 	replicas := int32(1)
 	if d.Spec.Replicas != nil {
@@ -107,7 +64,7 @@ func hindered(s *there, wanted *appsv1.Deployment) hindrance {
 	}
 	st := &d.Status
 	if st.ObservedGeneration >= d.Generation && st.UpdatedReplicas >= replicas && st.AvailableReplicas >= replicas && st.Replicas == st.UpdatedReplicas {
-		return hindrance{}
+		return Hindrance{}
 	}
 	for _, condition := range st.Conditions {
 		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
@@ -115,16 +72,16 @@ func hindered(s *there, wanted *appsv1.Deployment) hindrance {
 			if strings.Contains(what, "exceeded quota") {
 				what += ": ask for a larger quota, or take something down (two plans are there at once while one takes the other's place)"
 			}
-			return hindrance{what: what, refused: true}
+			return Hindrance{Message: what, Cause: Refused, refused: true}
 		}
 	}
-	waits := hindrance{what: "its pods are not there yet"}
+	waits := Hindrance{Message: "its pods are not there yet"}
 	for _, p := range podsOf(s.pods, wanted) {
 		h := podHindered(&p)
-		if h.lasting {
+		if h.Lasting {
 			return h
 		}
-		if h.what != "" {
+		if h.Message != "" {
 			waits = h
 		}
 	}
@@ -132,28 +89,28 @@ func hindered(s *there, wanted *appsv1.Deployment) hindrance {
 }
 
 // podHindered says why a pod is not ready.
-func podHindered(p *corev1.Pod) hindrance {
+func podHindered(p *corev1.Pod) Hindrance {
 	for _, condition := range p.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
 			// A cluster that grows with what is asked for makes a node now.
-			return hindrance{what: fmt.Sprintf("no node has room for it: it asks for %s; the scheduler says: %s", askedFor(p), condition.Message)}
+			return Hindrance{Message: fmt.Sprintf("no node has room for it: it asks for %s; the scheduler says: %s", askedFor(p), condition.Message), Cause: Unschedulable}
 		}
 		if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-			return hindrance{}
+			return Hindrance{}
 		}
 	}
 	for _, status := range p.Status.ContainerStatuses {
-		if h := containerHindered(p, &status); h.what != "" {
+		if h := containerHindered(p, &status); h.Message != "" {
 			return h
 		}
 	}
 	if p.Status.Phase == corev1.PodFailed {
-		return hindrance{what: strings.TrimSpace("its pod failed: " + p.Status.Reason + " " + p.Status.Message)}
+		return Hindrance{Message: strings.TrimSpace("its pod failed: " + p.Status.Reason + " " + p.Status.Message), Cause: Crashing}
 	}
-	return hindrance{what: "its pod is being started"}
+	return Hindrance{Message: "its pod is being started"}
 }
 
-func containerHindered(p *corev1.Pod, s *corev1.ContainerStatus) hindrance {
+func containerHindered(p *corev1.Pod, s *corev1.ContainerStatus) Hindrance {
 	died := s.LastTerminationState.Terminated
 	if s.State.Terminated != nil {
 		died = s.State.Terminated
@@ -162,32 +119,32 @@ func containerHindered(p *corev1.Pod, s *corev1.ContainerStatus) hindrance {
 	if w := s.State.Waiting; w != nil {
 		switch w.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
-			return hindrance{
-				what: unpulled(p, said(w)),
+			return Hindrance{
+				Message: unpulled(p, said(w)), Cause: ImagePull,
 				// The kubelet has tried, and pauses until it tries again.
-				lasting:  w.Reason != "ErrImagePull" && w.Reason != "RegistryUnavailable",
+				Lasting:  w.Reason != "ErrImagePull" && w.Reason != "RegistryUnavailable",
 				unpulled: p,
 			}
 		case "CrashLoopBackOff":
 			again = true
 		case "CreateContainerConfigError":
-			return hindrance{what: "its container cannot be made: " + said(w), lasting: true}
+			return Hindrance{Message: "its container cannot be made: " + said(w), Cause: Refused, Lasting: true}
 		case "ContainerCreating", "PodInitializing", "":
 		default:
-			return hindrance{what: said(w)}
+			return Hindrance{Message: said(w), Cause: Refused}
 		}
 	}
 	if died == nil {
-		return hindrance{}
+		return Hindrance{}
 	}
 	switch {
 	case died.Reason == "OOMKilled":
 		memory := p.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		return hindrance{what: fmt.Sprintf("it was killed for want of memory: it has %s; give it more with --memory, or limits in the project", bytesText(memory)), lasting: again}
+		return Hindrance{Message: fmt.Sprintf("it was killed for want of memory: it has %s; give it more with --memory, or limits in the project", bytesText(memory)), Cause: Crashing, Lasting: again}
 	case died.Message != "":
-		return hindrance{what: lastError(died.Message), lasting: again}
+		return Hindrance{Message: lastError(died.Message), Cause: Crashing, Lasting: again}
 	}
-	return hindrance{what: fmt.Sprintf("it ended with code %d, and said nothing", died.ExitCode), lasting: again}
+	return Hindrance{Message: fmt.Sprintf("it ended with code %d, and said nothing", died.ExitCode), Cause: Crashing, Lasting: again}
 }
 
 func said(w *corev1.ContainerStateWaiting) string {
@@ -240,4 +197,14 @@ func lastError(log string) string {
 		return failed
 	}
 	return last
+}
+
+// podsOf are the pods of a Deployment of ours.
+func podsOf(all []corev1.Pod, d *appsv1.Deployment) (pods []corev1.Pod) {
+	for _, p := range all {
+		if p.Labels[LabelWrap] == d.Labels[LabelWrap] && p.Labels[LabelRevision] == d.Labels[LabelRevision] && p.DeletionTimestamp == nil {
+			pods = append(pods, p)
+		}
+	}
+	return pods
 }

@@ -110,25 +110,6 @@ func (t *Target) Apply(ctx context.Context, d deploy.Deployment) (deploy.Running
 // Manifest makes a workload's objects for the target's namespace.
 func (t *Target) Manifest(w Workload) (*Manifests, error) { return Manifest(w, t.options.Settings) }
 
-// ApplyManifests brings a revision up, in the place of what there is of the
-// deployment's name.
-func (t *Target) ApplyManifests(ctx context.Context, m *Manifests) error {
-	c := &change{target: t, manifests: m}
-	if err := c.look(ctx); err != nil {
-		return fmt.Errorf("deploy %q: %w", m.Deployment, err)
-	}
-	if err := c.run(ctx); err != nil {
-		if c.switched {
-			return err
-		}
-		// What is removed is not ctx's matter.
-		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.options.StartTimeout)
-		defer cancel()
-		return errors.Join(err, c.undo(patient))
-	}
-	return nil
-}
-
 // selectorOf chooses a deployment's objects.
 func selectorOf(deployment string, more ...string) string {
 	all := []string{LabelDeployment + "=" + deployment, labelManagedBy + "=" + Manager}
@@ -251,6 +232,9 @@ func (t *Target) Down(ctx context.Context, name string) error {
 	if len(left) == 0 {
 		return t.notFound(ctx, "take down "+name, name)
 	}
+	if i := slices.IndexFunc(left, func(o object) bool { return o.owner != nil }); i >= 0 {
+		return fmt.Errorf("take down %q: %w", name, t.owned(left[i].kind, left[i].name, left[i].owner))
+	}
 	if err := t.removeAll(ctx, name, ""); err != nil {
 		return fmt.Errorf("take down %q: %w", name, err)
 	}
@@ -263,6 +247,7 @@ type object struct {
 	name     string
 	role     string
 	revision string
+	owner    *metav1.OwnerReference // who has it made; nil: nobody but users
 }
 
 // left are a deployment's objects, in the order in which they are removed.
@@ -277,19 +262,25 @@ func (t *Target) left(ctx context.Context, name string) ([]object, error) {
 			return nil, err
 		}
 		for _, o := range found {
-			all = append(all, object{k, o.Name, o.Labels[LabelRole], o.Labels[LabelRevision]})
+			all = append(all, object{k, o.Name, o.Labels[LabelRole], o.Labels[LabelRevision], metav1.GetControllerOf(&o)})
 		}
 	}
 	return all, nil
 }
 
 // removeAll removes the objects of a deployment, or those of all revisions but one,
-// and returns when none of their pods is left. Wrap 1 goes first, and the others once
-// it is gone: it may still call them.
+// and returns when none of their pods is left.
 func (t *Target) removeAll(ctx context.Context, name, keep string) error {
+	return deploy.Poll(ctx, pollEvery, func() (bool, error) { return t.Remove(ctx, name, keep) })
+}
+
+// Remove removes the objects of a deployment, or those of all revisions but one, as
+// far as that can be done now; true: none is left, and none of their pods. Wrap 1 goes
+// first, and the others once it is gone: it may still call them.
+func (t *Target) Remove(ctx context.Context, name, keep string) (bool, error) {
 	left, err := t.left(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	left = slices.DeleteFunc(left, func(o object) bool {
 		return keep != "" && (o.revision == "" || o.revision == keep) // what has no revision serves all of them
@@ -298,7 +289,7 @@ func (t *Target) removeAll(ctx context.Context, name, keep string) error {
 		for _, o := range left {
 			if front == (o.role == Front) {
 				if err := t.client.remove(ctx, o.kind, o.name); err != nil {
-					return err
+					return false, err
 				}
 			}
 		}
@@ -309,31 +300,24 @@ func (t *Target) removeAll(ctx context.Context, name, keep string) error {
 		if keep != "" {
 			selector = append(selector, LabelRevision+"!="+keep)
 		}
-		if err := t.gone(ctx, selectorOf(name, selector...)); err != nil {
-			return err
+		if gone, err := t.gone(ctx, selectorOf(name, selector...)); !gone || err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
-// gone waits until no pod, and nothing that makes pods, is left of what a selector
+// gone says whether no pod, and nothing that makes pods, is left of what a selector
 // chooses.
-func (t *Target) gone(ctx context.Context, selector string) error {
-	return deploy.Poll(ctx, pollEvery, func() (bool, error) {
-		for _, k := range []kind{deployments, replicaSets, pods} {
-			found, err := list[metav1.PartialObjectMetadata](ctx, t.client, k, selector)
-			if err != nil || len(found) > 0 {
-				return false, err
-			}
+func (t *Target) gone(ctx context.Context, selector string) (bool, error) {
+	for _, k := range []kind{deployments, replicaSets, pods} {
+		found, err := list[metav1.PartialObjectMetadata](ctx, t.client, k, selector)
+		if err != nil || len(found) > 0 {
+			return false, err
 		}
-		return true, nil
-	})
+	}
+	return true, nil
 }
 
 // pollEvery is how often something is asked that is waited for.
 const pollEvery = 300 * time.Millisecond
-
-// foreign says whether an object is there that is none of ours.
-func foreign(o metav1.ObjectMeta, deployment string) bool {
-	return o.Labels[labelManagedBy] != Manager || o.Labels[LabelDeployment] != deployment
-}
