@@ -23,7 +23,7 @@ func TestApplyStatusDown(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if did := f.did(); did[len(did)-1] != "PATCH services/flow" {
+	if did := f.Did(); did[len(did)-1] != "PATCH services/flow" {
 		t.Errorf("the workflow's Service is not the last that was made: %v", did)
 	}
 	s, err := target.Status(t.Context(), "flow")
@@ -33,11 +33,11 @@ func TestApplyStatusDown(t *testing.T) {
 	if w := s.Wraps[1]; w.Name != "wrap-2" || w.State != deploy.WrapReady || !slices.Equal(w.Functions, []string{"b", "c"}) || w.Address != "10.1.0.1:8080" || w.MemoryLimit != DefaultMemory {
 		t.Errorf("wrap %+v", w)
 	}
-	before := len(f.did())
+	before := len(f.Did())
 	if err := target.ApplyManifests(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range f.did()[before:] {
+	for _, e := range f.Did()[before:] {
 		if strings.HasPrefix(e, "DELETE") {
 			t.Errorf("applied again, the same removes something: %s", e)
 		}
@@ -49,7 +49,7 @@ func TestApplyStatusDown(t *testing.T) {
 	if err := target.Down(t.Context(), "flow"); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	if err := target.Down(t.Context(), "flow"); !errors.Is(err, deploy.ErrNotFound) {
@@ -61,15 +61,15 @@ func TestApplyStatusDown(t *testing.T) {
 // still need of the old one goes after them.
 func TestAnotherPlan(t *testing.T) {
 	f := newFakeCluster(t)
-	f.slow = 50 * time.Millisecond
+	f.Slow = 50 * time.Millisecond
 	target := f.target(Options{})
 	one, two := f.manifest(target, twoWraps(0)), f.manifest(target, twoWraps(64<<20))
 	if err := target.ApplyManifests(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
-	f.do(func() { // the second plan's wrap 2 takes its time
-		f.events = nil
-		f.pod = func(d *appsv1.Deployment) corev1.PodStatus {
+	f.Do(func() { // the second plan's wrap 2 takes its time
+		f.Events = nil
+		f.Pod = func(d *appsv1.Deployment) corev1.PodStatus {
 			if d.Labels[LabelRevision] == two.Revision && d.Labels[LabelWrap] == "wrap-2" {
 				return corev1.PodStatus{}
 			}
@@ -79,16 +79,16 @@ func TestAnotherPlan(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- target.ApplyManifests(t.Context(), two) }()
 	made := "PATCH poddisruptionbudgets/" + two.Wraps[1].Budget.Name
-	for !slices.Contains(f.did(), made) {
+	for !slices.Contains(f.Did(), made) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(2 * pollEvery) // it has looked, and found wrap 2 not ready
-	if slices.Contains(f.did(), "PATCH services/flow") {
+	if slices.Contains(f.Did(), "PATCH services/flow") {
 		t.Error("requests go to a plan that is not ready")
 	}
-	f.do(func() {
-		f.pod = nil
-		f.reconcile("deployments/" + two.Wraps[1].Deployment.Name)
+	f.Do(func() {
+		f.Pod = nil
+		f.Reconcile("deployments/" + two.Wraps[1].Deployment.Name)
 	})
 	if err := <-ended; err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAnotherPlan(t *testing.T) {
 		"DELETE deployments/" + one.Wraps[1].Deployment.Name,
 	}
 	at := -1
-	did := f.did()
+	did := f.Did()
 	for _, e := range order {
 		i := slices.Index(did, e)
 		if i <= at {
@@ -106,7 +106,7 @@ func TestAnotherPlan(t *testing.T) {
 		}
 		at = i
 	}
-	for _, left := range f.left() {
+	for _, left := range f.Left() {
 		if strings.Contains(left, one.Revision) {
 			t.Errorf("of the plan before there is %s", left)
 		}
@@ -117,19 +117,13 @@ func TestAnotherPlan(t *testing.T) {
 	}
 }
 
-// did is what was done so far.
-func (f *fakeCluster) did() (events []string) {
-	f.do(func() { events = slices.Clone(f.events) })
-	return events
-}
-
 // TestWhatFailsIsPutBack: a plan that does not come up leaves the one before alone,
 // and nothing of itself.
 func TestWhatFailsIsPutBack(t *testing.T) {
 	f := newFakeCluster(t)
 	target := f.target(Options{})
 	one, two := f.manifest(target, twoWraps(0)), f.manifest(target, twoWraps(64<<20))
-	f.pod = func(d *appsv1.Deployment) corev1.PodStatus {
+	f.Pod = func(d *appsv1.Deployment) corev1.PodStatus {
 		if d.Labels[LabelWrap] == "wrap-2" {
 			return waiting("ImagePullBackOff", "Back-off pulling image: not found")
 		}
@@ -140,20 +134,20 @@ func TestWhatFailsIsPutBack(t *testing.T) {
 	if !errors.As(err, &failed) || failed.Wrap != "wrap-2" || !strings.Contains(failed.Message, "flow-wrap-2:v1 cannot be pulled: Back-off pulling image: not found") {
 		t.Errorf("error %v", err)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("of a first deployment that failed there is %v", left)
 	}
-	fails := f.pod
-	f.do(func() { f.pod = nil })
+	fails := f.Pod
+	f.Do(func() { f.Pod = nil })
 	if err := target.ApplyManifests(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
-	before := f.left()
-	f.do(func() { f.pod = fails })
+	before := f.Left()
+	f.Do(func() { f.Pod = fails })
 	if err := target.ApplyManifests(t.Context(), two); !errors.As(err, &failed) {
 		t.Errorf("error %v", err)
 	}
-	if left := f.left(); !slices.Equal(left, before) {
+	if left := f.Left(); !slices.Equal(left, before) {
 		t.Errorf("left %v, before there was %v", left, before)
 	}
 	s, err := target.Status(t.Context(), "flow")
@@ -162,13 +156,13 @@ func TestWhatFailsIsPutBack(t *testing.T) {
 	}
 	// Interrupted, the same.
 	ctx, cancel := context.WithCancel(t.Context())
-	f.do(func() {
-		f.pod = func(d *appsv1.Deployment) corev1.PodStatus { cancel(); return corev1.PodStatus{} }
+	f.Do(func() {
+		f.Pod = func(d *appsv1.Deployment) corev1.PodStatus { cancel(); return corev1.PodStatus{} }
 	})
 	if err := target.ApplyManifests(ctx, two); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
-	if left := f.left(); !slices.Equal(left, before) {
+	if left := f.Left(); !slices.Equal(left, before) {
 		t.Errorf("interrupted: left %v, before there was %v", left, before)
 	}
 }
@@ -191,7 +185,7 @@ func TestHalfDone(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	for _, left := range f.left() {
+	for _, left := range f.Left() {
 		if strings.Contains(left, one.Revision) {
 			t.Errorf("what was half done is still there: %s", left)
 		}
@@ -208,7 +202,7 @@ func TestHalfDone(t *testing.T) {
 	if err := target.Down(t.Context(), "flow"); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -227,17 +221,17 @@ func TestReplicasAreTheAutoscalers(t *testing.T) {
 	}
 	replicas := func(m *Manifests, i int) int32 {
 		var d appsv1.Deployment
-		f.do(func() { f.read("deployments/"+m.Wraps[i].Deployment.Name, &d) })
+		f.Do(func() { f.Read("deployments/"+m.Wraps[i].Deployment.Name, &d) })
 		return *d.Spec.Replicas
 	}
 	scale := func(m *Manifests, i int, n int32) {
 		var d appsv1.Deployment
-		f.do(func() {
+		f.Do(func() {
 			key := "deployments/" + m.Wraps[i].Deployment.Name
-			f.read(key, &d)
+			f.Read(key, &d)
 			d.Spec.Replicas = &n
-			f.write(key, &d)
-			f.reconcile(key)
+			f.Write(key, &d)
+			f.Reconcile(key)
 		})
 	}
 	apply(one)
@@ -258,12 +252,12 @@ func TestForeign(t *testing.T) {
 	for _, key := range []string{"services/flow", "serviceaccounts/flow", "networkpolicies/flow-entrance"} {
 		f := newFakeCluster(t)
 		target := f.target(Options{})
-		f.write(key, &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Any"}, ObjectMeta: metav1.ObjectMeta{Name: strings.Split(key, "/")[1], Labels: map[string]string{"app": "theirs"}}})
+		f.Write(key, &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Any"}, ObjectMeta: metav1.ObjectMeta{Name: strings.Split(key, "/")[1], Labels: map[string]string{"app": "theirs"}}})
 		err := target.ApplyManifests(t.Context(), f.manifest(target, twoWraps(0)))
 		if err == nil || !strings.Contains(err.Error(), "no deployment of ours") {
 			t.Errorf("%s: error %v", key, err)
 		}
-		if left := f.left(); !slices.Equal(left, []string{key}) {
+		if left := f.Left(); !slices.Equal(left, []string{key}) {
 			t.Errorf("left %v", left)
 		}
 		if err := target.Down(t.Context(), "flow"); !errors.Is(err, deploy.ErrNotFound) {
@@ -278,7 +272,7 @@ func TestTimeout(t *testing.T) {
 	f := newFakeCluster(t)
 	var said []string
 	target := f.target(Options{StartTimeout: time.Second, Progress: func(what string) { said = append(said, what) }})
-	f.pod = func(*appsv1.Deployment) corev1.PodStatus {
+	f.Pod = func(*appsv1.Deployment) corev1.PodStatus {
 		return corev1.PodStatus{Conditions: []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available: 3 Insufficient cpu.",
 		}}}
@@ -292,7 +286,7 @@ func TestTimeout(t *testing.T) {
 	if !slices.Contains(said, "wrap-1: "+want) {
 		t.Errorf("nobody was told while it waited: %q", said)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -326,7 +320,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t)
 			target := f.target(Options{})
-			f.refuse = func(req *http.Request) *metav1.Status {
+			f.Refuse = func(req *http.Request) *metav1.Status {
 				if req.Method == http.MethodPatch && strings.Contains(req.URL.Path, "/deployments/") {
 					return c.status
 				}
@@ -338,7 +332,7 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("error %v, want %q in it", err, want)
 				}
 			}
-			if left := f.left(); len(left) > 0 {
+			if left := f.Left(); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})

@@ -333,8 +333,8 @@ func TestNoNamespace(t *testing.T) {
 	target := f.target(Options{})
 	asked := 0
 	missing := func(answer *metav1.Status) {
-		f.do(func() {
-			f.refuse = func(req *http.Request) *metav1.Status {
+		f.Do(func() {
+			f.Refuse = func(req *http.Request) *metav1.Status {
 				if req.URL.Path != "/api/v1/namespaces/here" {
 					return nil
 				}
@@ -359,7 +359,7 @@ func TestNoNamespace(t *testing.T) {
 			t.Errorf("%s: %v, asked %d times", verb, err, asked)
 			continue
 		}
-		checkMessage(t, err, `there is no namespace "here" on `+f.url, "kubectl create namespace here", "--namespace")
+		checkMessage(t, err, `there is no namespace "here" on `+f.URL, "kubectl create namespace here", "--namespace")
 	}
 	missing(&metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,

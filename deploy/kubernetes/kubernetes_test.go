@@ -277,11 +277,12 @@ func TestLogs(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), f.manifest(target, twoWraps(0))); err != nil {
 		t.Fatal(err)
 	}
-	f.logs = map[string]string{
+	logs := map[string]string{
 		"wrap-1": `{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"first","function":"a","request_id":"r1","stream":"stdout"}` + "\nno JSON\n" +
 			`{"time":"2026-01-02T03:04:07Z","level":"INFO","msg":"third"}` + "\n",
 		"wrap-2": `{"time":"2026-01-02T03:04:06Z","level":"INFO","msg":"second","function":"b"}` + "\n",
 	}
+	f.Logs = func(p *corev1.Pod) string { return logs[p.Labels[LabelWrap]] }
 	read := func(o deploy.LogOptions) (texts []string) {
 		t.Helper()
 		err := target.Logs(t.Context(), "flow", o, func(l deploy.LogLine) error {

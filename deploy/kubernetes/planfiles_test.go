@@ -37,7 +37,7 @@ func TestPlanFiles(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
-	did := f.did()
+	did := f.Did()
 	brought := slices.Index(did, "PATCH configmaps/"+one.Plan.Name)
 	for i := range one.Wraps {
 		w := &one.Wraps[i]
@@ -58,28 +58,28 @@ func TestPlanFiles(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); !slices.Contains(left, "configmaps/"+two.Plan.Name) || slices.Contains(left, "configmaps/"+one.Plan.Name) {
+	if left := f.Left(); !slices.Contains(left, "configmaps/"+two.Plan.Name) || slices.Contains(left, "configmaps/"+one.Plan.Name) {
 		t.Errorf("left %v", left)
 	}
 
 	// One that does not come up goes without a trace.
-	before := f.left()
-	f.do(func() {
-		f.pod = func(*appsv1.Deployment) corev1.PodStatus { return waiting("ErrImageNeverPull", "") }
+	before := f.Left()
+	f.Do(func() {
+		f.Pod = func(*appsv1.Deployment) corev1.PodStatus { return waiting("ErrImageNeverPull", "") }
 	})
 	if err := target.ApplyManifests(t.Context(), f.planned(target, twoWraps(64<<20), flowDefinition)); err == nil {
 		t.Error("a plan whose images are missing came up")
 	}
-	if left := f.left(); !slices.Equal(left, before) {
+	if left := f.Left(); !slices.Equal(left, before) {
 		t.Errorf("left %v, before there was %v", left, before)
 	}
-	f.do(func() { f.pod = nil })
+	f.Do(func() { f.Pod = nil })
 
 	// Images that hold their plan need none.
 	if err := target.ApplyManifests(t.Context(), f.manifest(target, twoWraps(0))); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); slices.ContainsFunc(left, func(o string) bool { return strings.HasPrefix(o, "configmaps/") }) {
+	if left := f.Left(); slices.ContainsFunc(left, func(o string) bool { return strings.HasPrefix(o, "configmaps/") }) {
 		t.Errorf("left %v", left)
 	}
 	if err := target.ApplyManifests(t.Context(), two); err != nil {
@@ -88,7 +88,7 @@ func TestPlanFiles(t *testing.T) {
 	if err := target.Down(t.Context(), "flow"); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -98,7 +98,7 @@ func TestPlanFiles(t *testing.T) {
 func TestPlanFilesUnseen(t *testing.T) {
 	f := newFakeCluster(t)
 	target := f.target(Options{})
-	f.refuse = func(req *http.Request) *metav1.Status {
+	f.Refuse = func(req *http.Request) *metav1.Status {
 		if !strings.Contains(req.URL.Path, "/configmaps") {
 			return nil
 		}
@@ -112,18 +112,18 @@ func TestPlanFilesUnseen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before := f.left()
+	before := f.Left()
 	err := target.ApplyManifests(t.Context(), f.planned(target, twoWraps(0), flowDefinition))
 	if err == nil || !strings.Contains(err.Error(), `apply configmap flow-plan-`) || !strings.Contains(err.Error(), "docs/kubernetes.md") {
 		t.Errorf("error %v", err)
 	}
-	if left := f.left(); !slices.Equal(left, before) {
+	if left := f.Left(); !slices.Equal(left, before) {
 		t.Errorf("left %v, before there was %v", left, before)
 	}
 	if err := target.Down(t.Context(), "flow"); err != nil {
 		t.Fatal(err)
 	}
-	if left := f.left(); len(left) > 0 {
+	if left := f.Left(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

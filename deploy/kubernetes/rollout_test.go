@@ -16,7 +16,7 @@ import (
 // TestSteps: each step of a rollout by somebody who knows nothing of those before.
 func TestSteps(t *testing.T) {
 	f := newFakeCluster(t)
-	f.slow = 30 * time.Millisecond
+	f.Slow = 30 * time.Millisecond
 	one, two := f.manifest(f.target(Options{}), twoWraps(0)), f.manifest(f.target(Options{}), twoWraps(64<<20))
 	look := func(m *Manifests) *Standing {
 		t.Helper()
@@ -40,8 +40,8 @@ func TestSteps(t *testing.T) {
 		t.Errorf("applied: %+v", s)
 	}
 	step(f.target(Options{}).Rollout(one).Switch(t.Context()))
-	f.do(func() {
-		f.pod = func(d *appsv1.Deployment) corev1.PodStatus {
+	f.Do(func() {
+		f.Pod = func(d *appsv1.Deployment) corev1.PodStatus {
 			if d.Labels[LabelRevision] == two.Revision && d.Labels[LabelWrap] == "wrap-2" {
 				return waiting("ImagePullBackOff", "Back-off")
 			}
@@ -56,9 +56,9 @@ func TestSteps(t *testing.T) {
 	if s.Serves != one.Revision || s.Begun.IsZero() || len(s.Waits) != 1 || s.Waits[0].Wrap != "wrap-2" || s.Waits[0].Cause != ImagePull || !s.Waits[0].Lasting {
 		t.Errorf("beside the other: %+v", s)
 	}
-	f.do(func() {
-		f.pod = nil
-		f.reconcile("deployments/" + two.Wraps[1].Deployment.Name)
+	f.Do(func() {
+		f.Pod = nil
+		f.Reconcile("deployments/" + two.Wraps[1].Deployment.Name)
 	})
 	step(f.target(Options{}).Rollout(two).Switch(t.Context()))
 	if s := look(two); s.Serves != two.Revision || len(s.Waits) != 0 || !slices.Equal(s.Others, []string{one.Revision}) {
@@ -70,7 +70,7 @@ func TestSteps(t *testing.T) {
 		if done, err = f.target(Options{}).Remove(t.Context(), "flow", two.Revision); err != nil {
 			t.Fatal(err)
 		}
-		for _, left := range f.left() {
+		for _, left := range f.Left() {
 			if done && strings.Contains(left, one.Revision) {
 				t.Errorf("removed, and there is %s", left)
 			}
@@ -131,13 +131,13 @@ func TestOwned(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), ours); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	before := f.left()
+	before := f.Left()
 	refused := func(err error, want string) {
 		t.Helper()
 		if _, foreign := errors.AsType[*ForeignError](err); !foreign || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)
 		}
-		if left := f.left(); !slices.Equal(left, before) {
+		if left := f.Left(); !slices.Equal(left, before) {
 			t.Errorf("left %v, before there was %v", left, before)
 		}
 	}
@@ -153,6 +153,6 @@ func TestOwned(t *testing.T) {
 	if err := target.ApplyManifests(t.Context(), nobodys); err != nil {
 		t.Fatal(err)
 	}
-	before = f.left()
+	before = f.Left()
 	refused(target.ApplyManifests(t.Context(), ours), "chiron down")
 }
