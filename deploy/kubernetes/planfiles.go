@@ -2,11 +2,15 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+// PlanFile is the key of a plan's ConfigMap that has the plan.
+const PlanFile = "plan.json"
 
 const (
 	// planMount is where pods find the plan that their images do not hold.
@@ -31,7 +35,7 @@ func planFiles(w *Workload) (map[string]string, error) {
 		return nil, fmt.Errorf("deploy %q: its plan and its definition have %d bytes, and a cluster's ConfigMap holds %d: deploy images of the plan (chiron deploy), or divide the workflow",
 			w.Name, size, maxPlanFiles)
 	}
-	return map[string]string{"plan.json": text.String(), "workflow.asl.json": string(w.Definition)}, nil
+	return map[string]string{PlanFile: text.String(), "workflow.asl.json": string(w.Definition)}, nil
 }
 
 // planMap brings the plan to the pods of its revision. It is never changed: another
@@ -70,4 +74,10 @@ func (m *maker) mountPlan(p *corev1.PodSpec) {
 	}})
 	c := &p.Containers[0]
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: planVolume, MountPath: planMount, ReadOnly: true})
+}
+
+// PlanMaps are the ConfigMaps that bring plans to the pods of a deployment: one of
+// each revision that there is.
+func (t *Target) PlanMaps(ctx context.Context, deployment string) ([]corev1.ConfigMap, error) {
+	return list[corev1.ConfigMap](ctx, t.client, configMaps, selectorOf(deployment))
 }

@@ -9,6 +9,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/chiron-faas/chiron/deploy"
 )
 
 // Rollout brings a deployment from what there is to one revision, step by step:
@@ -35,14 +38,17 @@ func (t *Target) Rollout(m *Manifests) *Rollout { return &Rollout{target: t, man
 type Standing struct {
 	// Serves is the revision that takes requests; empty: none does.
 	Serves string
-	// Begun says when the last of the revision's Deployments was made; zero: not all
-	// of them are there.
+	// Missing says that the revision lacks a Deployment or a Service.
+	Missing bool
+	// Begun says when the last of its Deployments was made; zero: it has none.
 	Begun time.Time
 	// Waits are what the revision's wraps wait for, in the plan's order; empty: all of
 	// them are ready.
 	Waits []Hindrance
 	// Others are the other revisions that have Deployments.
 	Others []string
+	// Status of what takes requests, whichever revision that is.
+	Status deploy.Status
 
 	there *there
 }
@@ -69,6 +75,25 @@ func (r *Rollout) Look(ctx context.Context) (*Standing, error) {
 	return r.stand(ctx)
 }
 
+// Serving is how a deployment of an owner's stands, for who has no revision to bring
+// up: Others are those beside the one that takes requests.
+func (t *Target) Serving(ctx context.Context, deployment string, owner types.UID) (*Standing, error) {
+	there, err := t.state(ctx, deployment)
+	if err != nil {
+		return nil, err
+	}
+	if there.service == nil || !metav1.IsControlledBy(there.service, &metav1.ObjectMeta{UID: owner}) {
+		return &Standing{}, nil
+	}
+	s := &Standing{there: there, Status: there.status(deployment, t.client.namespace), Serves: there.service.Spec.Selector[LabelRevision]}
+	for i := range there.deployments {
+		if revision := there.deployments[i].Labels[LabelRevision]; revision != s.Serves && !slices.Contains(s.Others, revision) {
+			s.Others = append(s.Others, revision)
+		}
+	}
+	return s, nil
+}
+
 // stand is Look without the question whose it is.
 func (r *Rollout) stand(ctx context.Context) (*Standing, error) {
 	m := r.manifests
@@ -76,7 +101,7 @@ func (r *Rollout) stand(ctx context.Context) (*Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standing{there: there}
+	s := &Standing{there: there, Status: there.status(m.Deployment, r.target.client.namespace)}
 	if there.service != nil {
 		s.Serves = there.service.Spec.Selector[LabelRevision]
 	}
@@ -94,9 +119,8 @@ func (r *Rollout) stand(ctx context.Context) (*Standing, error) {
 			s.Begun = at
 		}
 	}
-	if made < len(m.Wraps) {
-		s.Begun = time.Time{}
-	}
+	// Wrap 1 has no Service of its revision's.
+	s.Missing = made < len(m.Wraps) || there.services[m.Revision] < len(m.Wraps)-1
 	for i := range m.Wraps {
 		if h := hindered(there, &m.Wraps[i].Deployment); h.Message != "" {
 			h.Wrap = m.Wraps[i].Wrap

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/chiron-faas/chiron/deploy"
 )
 
 // TestSteps: each step of a rollout by somebody who knows nothing of those before.
@@ -32,11 +34,11 @@ func TestSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s := look(one); s.Serves != "" || !s.Begun.IsZero() || len(s.Waits) != 2 || s.Waits[0].Wrap != "wrap-1" || s.Others != nil {
+	if s := look(one); s.Serves != "" || !s.Missing || !s.Begun.IsZero() || len(s.Waits) != 2 || s.Waits[0].Wrap != "wrap-1" || s.Others != nil {
 		t.Errorf("of nothing: %+v", s)
 	}
 	step(f.target(Options{}).Rollout(one).Apply(t.Context(), look(one)))
-	if s := look(one); s.Serves != "" || s.Begun.IsZero() || len(s.Waits) != 0 {
+	if s := look(one); s.Serves != "" || s.Missing || s.Begun.IsZero() || len(s.Waits) != 0 {
 		t.Errorf("applied: %+v", s)
 	}
 	step(f.target(Options{}).Rollout(one).Switch(t.Context()))
@@ -80,8 +82,12 @@ func TestSteps(t *testing.T) {
 	if passes < 3 { // wrap 1, then the others, each goes in its time
 		t.Errorf("removed in %d steps", passes)
 	}
-	if s := look(two); s.Serves != two.Revision || s.Others != nil {
+	if s := look(two); s.Serves != two.Revision || s.Missing || s.Others != nil || s.Status.State != deploy.Up || s.Status.PlanID != two.PlanID {
 		t.Errorf("done: %+v", s)
+	}
+	f.Do(func() { delete(f.Objects, "services/"+two.Wraps[1].Service.Name) })
+	if s := look(two); !s.Missing {
+		t.Errorf("without a Service: %+v", s)
 	}
 }
 

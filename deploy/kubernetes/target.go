@@ -119,6 +119,7 @@ func selectorOf(deployment string, more ...string) string {
 // there is what a namespace has of one deployment.
 type there struct {
 	service     *corev1.Service // of the workflow; nil: none
+	services    map[string]int  // of other wraps, by revision
 	deployments []appsv1.Deployment
 	pods        []corev1.Pod
 }
@@ -141,7 +142,7 @@ func (t *Target) states(ctx context.Context, selector string) (map[string]*there
 	of := func(o metav1.ObjectMeta) *there {
 		name := o.Labels[LabelDeployment]
 		if found[name] == nil {
-			found[name] = &there{}
+			found[name] = &there{services: make(map[string]int)}
 		}
 		return found[name]
 	}
@@ -152,6 +153,8 @@ func (t *Target) states(ctx context.Context, selector string) (map[string]*there
 	for i := range front {
 		if s := of(front[i].ObjectMeta); front[i].Labels[LabelWrap] == "" {
 			s.service = &front[i]
+		} else {
+			s.services[front[i].Labels[LabelRevision]]++
 		}
 	}
 	wraps, err := list[appsv1.Deployment](ctx, t.client, deployments, selector)
@@ -274,16 +277,17 @@ func (t *Target) removeAll(ctx context.Context, name, keep string) error {
 	return deploy.Poll(ctx, pollEvery, func() (bool, error) { return t.Remove(ctx, name, keep) })
 }
 
-// Remove removes the objects of a deployment, or those of all revisions but one, as
+// Remove removes the objects of a deployment, or those of all revisions but some, as
 // far as that can be done now; true: none is left, and none of their pods. Wrap 1 goes
 // first, and the others once it is gone: it may still call them.
-func (t *Target) Remove(ctx context.Context, name, keep string) (bool, error) {
+func (t *Target) Remove(ctx context.Context, name string, keep ...string) (bool, error) {
+	keep = slices.DeleteFunc(slices.Clone(keep), func(revision string) bool { return revision == "" })
 	left, err := t.left(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	left = slices.DeleteFunc(left, func(o object) bool {
-		return keep != "" && (o.revision == "" || o.revision == keep) // what has no revision serves all of them
+		return len(keep) > 0 && (o.revision == "" || slices.Contains(keep, o.revision)) // what has no revision serves all of them
 	})
 	for _, front := range []bool{true, false} {
 		for _, o := range left {
@@ -297,8 +301,8 @@ func (t *Target) Remove(ctx context.Context, name, keep string) (bool, error) {
 		if front {
 			selector = append(selector, LabelRole+"="+Front)
 		}
-		if keep != "" {
-			selector = append(selector, LabelRevision+"!="+keep)
+		if len(keep) > 0 {
+			selector = append(selector, LabelRevision+" notin ("+strings.Join(keep, ",")+")")
 		}
 		if gone, err := t.gone(ctx, selectorOf(name, selector...)); !gone || err != nil {
 			return false, err

@@ -38,6 +38,8 @@ type Cluster struct {
 	Pod func(d *appsv1.Deployment) corev1.PodStatus
 	// Refuse answers a request; nil, or a nil answer: the server does.
 	Refuse func(req *http.Request) *metav1.Status
+	// Now is when Deployments are made; nil: now.
+	Now func() time.Time
 	// Slow is how long a Deployment's pods stay after it.
 	Slow time.Duration
 	// Logs of a pod; nil: none.
@@ -179,6 +181,9 @@ func (f *Cluster) Reconcile(key string) {
 	f.Read(key, &d)
 	if d.CreationTimestamp.IsZero() {
 		d.CreationTimestamp = metav1.Now()
+		if f.Now != nil {
+			d.CreationTimestamp = metav1.NewTime(f.Now())
+		}
 	}
 	d.Generation = 1
 	n := int32(1)

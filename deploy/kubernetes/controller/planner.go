@@ -32,7 +32,7 @@ func newPlanner() *planner { return &planner{known: make(map[types.UID]answer)} 
 // plan returns the plan for a Workflow's inputs, and their digest. kept looks for one
 // that was made of the same inputs before, by an earlier controller too. The error is
 // a *Refusal where no plan can be. The caller must not change the plan.
-func (p *planner) plan(ctx context.Context, id types.UID, in *inputs, kept func(digest string) *plan.Plan) (*plan.Plan, string, error) {
+func (p *planner) plan(ctx context.Context, id types.UID, in *inputs, kept func(digest string) (*plan.Plan, error)) (*plan.Plan, string, error) {
 	digest, err := in.digest()
 	if err != nil {
 		return nil, "", err
@@ -41,16 +41,15 @@ func (p *planner) plan(ctx context.Context, id types.UID, in *inputs, kept func(
 	a, ok := p.known[id]
 	p.mu.Unlock()
 	if !ok || a.digest != digest {
-		a = answer{digest: digest, plan: kept(digest)}
-		if a.plan != nil && plan.Check(a.plan, in.request.definition, in.request.functions, &in.request.rules) != nil {
-			a.plan = nil // somebody has changed it
+		a = answer{digest: digest}
+		before, err := kept(digest)
+		if err != nil {
+			return nil, "", err
 		}
-		if a.plan == nil {
-			if a.plan, err = in.plan(ctx); err != nil {
-				var refused bool
-				if a.refusal, refused = errors.AsType[*Refusal](err); !refused {
-					return nil, "", err
-				}
+		if a.plan, err = in.plan(ctx, before); err != nil {
+			var refused bool
+			if a.refusal, refused = errors.AsType[*Refusal](err); !refused {
+				return nil, "", err
 			}
 		}
 		p.mu.Lock()
@@ -70,8 +69,9 @@ func (p *planner) forget(id types.UID) {
 	delete(p.known, id)
 }
 
-// plan reads the files and searches.
-func (in *inputs) plan(ctx context.Context) (*plan.Plan, error) {
+// plan reads the files, and searches where there is no plan of them yet, or one that
+// does not fit.
+func (in *inputs) plan(ctx context.Context, kept *plan.Plan) (*plan.Plan, error) {
 	measured, err := profile.Decode(in.profile)
 	if err != nil {
 		return nil, refuse(v1alpha1.ReasonProfileInvalid, "the profile: %v: make it with chiron profile of this version", err)
@@ -80,5 +80,15 @@ func (in *inputs) plan(ctx context.Context) (*plan.Plan, error) {
 	if err != nil {
 		return nil, refuse(v1alpha1.ReasonCalibrationInvalid, "the calibration: %v: make it with chiron calibrate of this version", err)
 	}
-	return makePlan(ctx, in.request, measured, constants)
+	r := in.request
+	if kept == nil || plan.Check(kept, r.definition, r.functions, &r.rules) != nil {
+		return makePlan(ctx, r, measured, constants)
+	}
+	predictor, err := newPredictor(r, measured, constants)
+	if err != nil {
+		return nil, err
+	}
+	kept = kept.Clone() // pods need no objective, so none was kept
+	kept.Objective, err = objective(r, predictor, kept)
+	return kept, err
 }

@@ -26,9 +26,9 @@ func makePlan(ctx context.Context, r *request, measured *profile.Profile, consta
 		}
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan can be: %v", err)
 	}
-	predictor, err := predict.New(r.definition, measured, constants, predict.Options{})
+	predictor, err := newPredictor(r, measured, constants)
 	if err != nil {
-		return nil, fmt.Errorf("plan: %w", err)
+		return nil, err
 	}
 	problem := pgp.Problem{
 		Workflow: r.name, Definition: r.definition, Functions: r.functions, Profile: measured, Calibration: constants,
@@ -54,21 +54,36 @@ func makePlan(ctx context.Context, r *request, measured *profile.Profile, consta
 	if err := made.Within(r.rules.Limits, measured); err != nil {
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan keeps the limits: %v", err)
 	}
-	drawn, err := predictor.Distribution(made, predict.DistributionOptions{})
+	made.Objective, err = objective(r, predictor, made)
+	if err != nil {
+		return nil, err
+	}
+	if over := made.Objective.Predicted - r.slo.Latency; r.slo.Latency > 0 && over > 0 {
+		return nil, refuse(v1alpha1.ReasonObjectiveUnreachable,
+			"no plan keeps %s within %v: that of the fastest, %s, is predicted to be %v, %v over: allow more time, or make the functions faster",
+			plan.AtPercentile(r.slo.Percentile), r.slo.Latency, shapeOf(made), shown(made.Objective.Predicted), shown(over))
+	}
+	return made, nil
+}
+
+func newPredictor(r *request, measured *profile.Profile, constants *predict.Calibration) (*predict.Predictor, error) {
+	p, err := predict.New(r.definition, measured, constants, predict.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	predicted := drawn.Percentile(r.slo.Percentile)
-	if r.slo.Latency > 0 && predicted > r.slo.Latency {
-		return nil, refuse(v1alpha1.ReasonObjectiveUnreachable,
-			"no plan keeps %s within %v: that of the fastest, %s, is predicted to be %v, %v over: allow more time, or make the functions faster",
-			plan.AtPercentile(r.slo.Percentile), r.slo.Latency, shapeOf(made), shown(predicted), shown(predicted-r.slo.Latency))
+	return p, nil
+}
+
+// objective is what a plan is for, and what is predicted of it.
+func objective(r *request, predictor *predict.Predictor, p *plan.Plan) (*plan.Objective, error) {
+	drawn, err := predictor.Distribution(p, predict.DistributionOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
 	}
-	made.Objective = &plan.Objective{
+	return &plan.Objective{
 		Goal: plan.FewestCPUs, SLO: r.slo.Latency, Percentile: r.slo.Percentile,
-		Predicted: predicted.Round(time.Microsecond), Samples: drawn.Samples, Seed: drawn.Seed,
-	}
-	return made, nil
+		Predicted: drawn.Percentile(r.slo.Percentile).Round(time.Microsecond), Samples: drawn.Samples, Seed: drawn.Seed,
+	}, nil
 }
 
 // shown rounds a latency for people.

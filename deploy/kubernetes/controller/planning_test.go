@@ -75,8 +75,8 @@ func constants(t testing.TB) []byte {
 	return text
 }
 
-// wanted is a Workflow of audit, with its functions in one image.
-func wanted() *v1alpha1.Workflow {
+// flow is a Workflow of audit, with its functions in one image.
+func flow() *v1alpha1.Workflow {
 	return &v1alpha1.Workflow{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.Kind},
 		ObjectMeta: metav1.ObjectMeta{Name: "audit", Namespace: "team", UID: "uid-1", Generation: 1},
@@ -89,7 +89,7 @@ func wanted() *v1alpha1.Workflow {
 	}
 }
 
-// profileMap is the ConfigMap that wanted names.
+// profileMap is the ConfigMap that flow names.
 func profileMap(t testing.TB) *corev1.ConfigMap {
 	t.Helper()
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "audit-profile", Namespace: "team"}, Data: map[string]string{"profile.json": audited(t)}}
@@ -110,7 +110,7 @@ func planned(t testing.TB, w *v1alpha1.Workflow, calibration []byte, objects ...
 	return p, err
 }
 
-func nothingKept(string) *plan.Plan { return nil }
+func nothingKept(string) (*plan.Plan, error) { return nil, nil }
 
 // TestPlans: the tighter the objective the more CPUs, and what the spec asks of a plan
 // is kept.
@@ -140,7 +140,7 @@ func TestPlans(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := wanted()
+			w := flow()
 			c.change(&w.Spec)
 			p, err := planned(t, w, constants(t), profileMap(t))
 			if err != nil {
@@ -313,7 +313,7 @@ func TestRefusals(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, m := wanted(), profileMap(t)
+			w, m := flow(), profileMap(t)
 			c.change(w, m)
 			_, err := planned(t, w, constants(t), m)
 			refusal, ok := errors.AsType[*Refusal](err)
@@ -327,7 +327,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	_, err := planned(t, wanted(), nil, profileMap(t))
+	_, err := planned(t, flow(), nil, profileMap(t))
 	if refusal, ok := errors.AsType[*Refusal](err); !ok || refusal.Reason != v1alpha1.ReasonCalibrationMissing {
 		t.Errorf("without a calibration of the controller's: %v", err)
 	}
@@ -349,7 +349,7 @@ func TestPacked(t *testing.T) {
 	m := profileMap(t)
 	m.BinaryData = map[string][]byte{"profile.json": packed(t, m.Data["profile.json"])}
 	m.Data = nil
-	if _, err := planned(t, wanted(), constants(t), m); err != nil {
+	if _, err := planned(t, flow(), constants(t), m); err != nil {
 		t.Error(err)
 	}
 }
@@ -358,7 +358,7 @@ func TestPacked(t *testing.T) {
 func TestDigest(t *testing.T) {
 	digest := func(change func(w *v1alpha1.Workflow, in *inputs)) string {
 		t.Helper()
-		w := wanted()
+		w := flow()
 		in := &inputs{profile: []byte("p"), calibration: []byte("c")}
 		change(w, in)
 		var err error
@@ -412,7 +412,7 @@ func TestDigest(t *testing.T) {
 // TestPlanner: the same is not planned twice, what an earlier controller has planned
 // is taken, and what does not fit is not.
 func TestPlanner(t *testing.T) {
-	w := wanted()
+	w := flow()
 	r, err := newRequest(w)
 	if err != nil {
 		t.Fatal(err)
@@ -423,24 +423,25 @@ func TestPlanner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	never := func(string) *plan.Plan { t.Error("looked for what is known"); return nil }
+	never := func(string) (*plan.Plan, error) { t.Error("looked for what is known"); return nil, nil }
 	if again, _, err := p.plan(t.Context(), w.UID, in, never); err != nil || again != first {
 		t.Errorf("asked again: %v, %v", again, err)
 	}
 	kept := first.Clone()
 	kept.Wraps[0].CPUs = 4 // as another version might have planned
-	taken, _, err := newPlanner().plan(t.Context(), w.UID, in, func(d string) *plan.Plan {
+	kept.Objective = nil   // as pods get it
+	taken, _, err := newPlanner().plan(t.Context(), w.UID, in, func(d string) (*plan.Plan, error) {
 		if d != digest {
 			t.Errorf("digest %s, was %s", d, digest)
 		}
-		return kept
+		return kept, nil
 	})
-	if err != nil || taken != kept {
+	if err != nil || taken.Digest() != kept.Digest() || taken.Objective == nil || taken.Objective.Predicted <= 0 {
 		t.Errorf("what is kept: %v, %v", taken, err)
 	}
 	broken := first.Clone()
 	broken.Wraps[0].Processes = broken.Wraps[0].Processes[:0]
-	if anew, _, err := newPlanner().plan(t.Context(), w.UID, in, func(string) *plan.Plan { return broken }); err != nil || anew.Digest() != first.Digest() {
+	if anew, _, err := newPlanner().plan(t.Context(), w.UID, in, func(string) (*plan.Plan, error) { return broken, nil }); err != nil || anew.Digest() != first.Digest() {
 		t.Errorf("what is broken: %v, %v", anew, err)
 	}
 	// A refusal is known too, until something changes or the Workflow goes.

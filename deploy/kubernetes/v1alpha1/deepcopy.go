@@ -71,7 +71,7 @@ func (s *WorkflowStatus) deepCopy() WorkflowStatus {
 	}
 	c.Plan = clone(s.Plan)
 	if c.Plan != nil {
-		c.Plan.Percentile = clone(s.Plan.Percentile)
+		c.Plan.Percentile, c.Plan.Since = clone(s.Plan.Percentile), s.Plan.Since.DeepCopy()
 	}
 	c.Failed = clone(s.Failed)
 	return c

@@ -31,6 +31,8 @@ type PlanStatus struct {
 	Predicted string `json:"predicted,omitempty"`
 	// Percentile as SLO has it: a number, or "mean".
 	Percentile *intstr.IntOrString `json:"percentile,omitempty"`
+	// Since when it takes requests; nil: it does not yet.
+	Since *metav1.Time `json:"since,omitempty"`
 }
 
 // FailedStatus is a revision that did not come up.

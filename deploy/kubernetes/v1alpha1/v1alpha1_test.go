@@ -186,7 +186,7 @@ func full() *Workflow {
 		Status: WorkflowStatus{
 			ObservedGeneration: 3,
 			Conditions:         []metav1.Condition{{Type: Ready, Status: metav1.ConditionTrue, Reason: ReasonServing, Message: "m", ObservedGeneration: 3, LastTransitionTime: metav1.Unix(7, 0)}},
-			Plan:               &PlanStatus{ID: "i", Revision: "r", CPUs: 2, Wraps: 1, Predicted: "63.4ms", Percentile: new(intstr.FromInt32(99))},
+			Plan:               &PlanStatus{ID: "i", Revision: "r", CPUs: 2, Wraps: 1, Predicted: "63.4ms", Percentile: new(intstr.FromInt32(99)), Since: new(metav1.Unix(8, 0))},
 			Failed:             &FailedStatus{Revision: "f", Message: "why", Attempts: 2, RetryAfter: metav1.NewTime(time.Unix(9, 0))},
 			URL:                "http://finra-5.team",
 		},

@@ -1,0 +1,437 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes"
+	"github.com/chiron-faas/chiron/deploy/kubernetes/v1alpha1"
+	"github.com/chiron-faas/chiron/plan"
+)
+
+// Options of New. The first four are needed.
+type Options struct {
+	// Reader reads Workflows and ConfigMaps as they are now, not as a cache had them:
+	// what has failed must not be forgotten for a moment.
+	Reader client.Reader
+	// Writer writes Workflows' status.
+	Writer client.StatusClient
+	// Cluster is where what runs is applied, whatever the client's namespace.
+	Cluster *kubernetes.Client
+	Events  events.EventRecorder
+	// Calibration is the text of the calibration of Workflows that name none; nil:
+	// they have to.
+	Calibration []byte
+	// StartTimeout is how long a revision may take until all its wraps are ready,
+	// where another serves meanwhile; 0: DefaultStartTimeout.
+	StartTimeout time.Duration
+	// RetryAfter is how long after it did not come up it is tried again, and then
+	// twice as long each time, up to an hour; 0: DefaultRetryAfter.
+	RetryAfter time.Duration
+	// Drain as kubernetes.Options has it.
+	Drain time.Duration
+	// Now is the time; nil: time.Now.
+	Now func() time.Time
+}
+
+// Defaults of Options.
+const (
+	// DefaultStartTimeout is for nodes that are made first.
+	DefaultStartTimeout = 5 * time.Minute
+	DefaultRetryAfter   = 5 * time.Minute
+	DefaultDrain        = 3 * time.Second
+)
+
+// How soon a Workflow is looked at again where nothing wakes it up.
+const (
+	// pollEvery is for what is on its way.
+	pollEvery = 2 * time.Second
+	// patience is for a first revision that is over its time.
+	patience = 15 * time.Second
+	// resync is how often everything is applied again, in case somebody has changed it.
+	resync = 10 * time.Minute
+)
+
+// Reconciler brings what runs of Workflows to what they ask for. It implements
+// reconcile.Reconciler.
+type Reconciler struct {
+	options Options
+	planner *planner
+
+	mu sync.Mutex
+	// memories are a convenience: without them some things are done twice. Guarded by
+	// mu.
+	memories map[types.UID]*memory
+	names    map[types.NamespacedName]types.UID // guarded by mu
+}
+
+// memory is of one Workflow, which is reconciled by one goroutine at a time.
+type memory struct {
+	// applied is the digest of the objects that were applied at a time.
+	applied [sha256.Size]byte
+	at      time.Time
+	// clean is the revision beside which nothing is left of others.
+	clean string
+}
+
+var _ reconcile.Reconciler = (*Reconciler)(nil)
+
+// New makes a Reconciler.
+func New(o Options) *Reconciler {
+	if o.StartTimeout <= 0 {
+		o.StartTimeout = DefaultStartTimeout
+	}
+	if o.RetryAfter <= 0 {
+		o.RetryAfter = DefaultRetryAfter
+	}
+	if o.Drain <= 0 {
+		o.Drain = DefaultDrain
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Reconciler{options: o, planner: newPlanner(), memories: make(map[types.UID]*memory), names: make(map[types.NamespacedName]types.UID)}
+}
+
+// Reconcile implements reconcile.Reconciler: it looks at one Workflow, does the next
+// step, and writes down what it has found.
+func (c *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var w v1alpha1.Workflow
+	if err := c.options.Reader.Get(ctx, req.NamespacedName, &w); err != nil {
+		if apierrors.IsNotFound(err) {
+			c.forget(req.NamespacedName)
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, fmt.Errorf("read Workflow %s: %w", req, err)
+	}
+	if w.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil // what it owns goes with it
+	}
+	found := newReport(&w)
+	after, err := c.advance(ctx, &w, found)
+	return reconcile.Result{RequeueAfter: after}, errors.Join(err, c.write(ctx, &w, found))
+}
+
+// write writes the status where it has changed, and tells what has happened.
+func (c *Reconciler) write(ctx context.Context, w *v1alpha1.Workflow, found *report) error {
+	if !reflect.DeepEqual(w.Status, *found.status) {
+		changed := w.DeepCopy()
+		changed.Status = *found.status
+		if err := c.options.Writer.Status().Patch(ctx, changed, client.MergeFrom(w)); err != nil {
+			return client.IgnoreNotFound(err) // told again the next time
+		}
+	}
+	for _, e := range found.events {
+		c.options.Events.Eventf(w, nil, e.kind, e.reason, "Reconcile", "%s", e.message)
+	}
+	return nil
+}
+
+// remember returns what is known of a Workflow.
+func (c *Reconciler) remember(w *v1alpha1.Workflow) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := types.NamespacedName{Namespace: w.Namespace, Name: w.Name}
+	if before, ok := c.names[name]; ok && before != w.UID {
+		delete(c.memories, before)
+		c.planner.forget(before)
+	}
+	c.names[name] = w.UID
+	m := c.memories[w.UID]
+	if m == nil {
+		m = &memory{}
+		c.memories[w.UID] = m
+	}
+	return m
+}
+
+func (c *Reconciler) forget(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id, ok := c.names[name]; ok {
+		delete(c.memories, id)
+		delete(c.names, name)
+		c.planner.forget(id)
+	}
+}
+
+// target is the Workflow's namespace.
+func (c *Reconciler) target(namespace string, s kubernetes.Settings) (*kubernetes.Target, error) {
+	return kubernetes.New(kubernetes.Options{Client: c.options.Cluster.In(namespace), Settings: s})
+}
+
+// wanted is a Workflow's plan, and the objects that run it. The error is a *Refusal
+// where there is none.
+type wanted struct {
+	plan      *plan.Plan
+	manifests *kubernetes.Manifests
+	target    *kubernetes.Target
+}
+
+func (c *Reconciler) want(ctx context.Context, w *v1alpha1.Workflow) (*wanted, error) {
+	r, err := newRequest(w)
+	if err != nil {
+		return nil, err
+	}
+	in, err := readInputs(ctx, c.options.Reader, w, r, c.options.Calibration)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(w.Namespace, r.settings)
+	if err != nil {
+		return nil, refuse(v1alpha1.ReasonInvalidSpec, "spec: %v", err)
+	}
+	p, digest, err := c.planner.plan(ctx, w.UID, in, func(digest string) (*plan.Plan, error) {
+		kept, err := readKept(ctx, target, w)
+		if err != nil {
+			return nil, err
+		}
+		return kept.byDigest[digest], nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, err := manifests(w, r, p, digest)
+	return &wanted{p, m, target}, err
+}
+
+// advance does the next step of a Workflow, and says when to look again.
+func (c *Reconciler) advance(ctx context.Context, w *v1alpha1.Workflow, found *report) (time.Duration, error) {
+	m := c.remember(w)
+	want, err := c.want(ctx, w)
+	if refusal, refused := errors.AsType[*Refusal](err); refused {
+		found.refused(refusal)
+		return c.hold(ctx, w, found, refusal)
+	}
+	if err != nil {
+		return 0, err
+	}
+	found.planned(want.plan)
+	s, err := want.target.Rollout(want.manifests).Look(ctx)
+	if foreign, is := errors.AsType[*kubernetes.ForeignError](err); is {
+		found.nothing()
+		found.ready(false, v1alpha1.ReasonConflict, foreign.Message)
+		return patience, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if s.Serves == want.manifests.Revision {
+		return c.settle(ctx, m, want, s, found)
+	}
+	return c.rollOut(ctx, w, m, want, s, found)
+}
+
+// hold leaves what serves as it is, where there is no plan for what is asked now, and
+// removes what was to come in its place.
+func (c *Reconciler) hold(ctx context.Context, w *v1alpha1.Workflow, found *report, why *Refusal) (time.Duration, error) {
+	target, err := c.target(w.Namespace, kubernetes.Settings{})
+	if err != nil {
+		return 0, err
+	}
+	s, err := target.Serving(ctx, w.Name, w.UID)
+	if err != nil {
+		return 0, err
+	}
+	found.status.Failed = nil
+	if s.Serves == "" {
+		found.nothing()
+		found.ready(false, v1alpha1.ReasonNotPlanned, "there is no plan: "+why.Message)
+		return resync, nil
+	}
+	return c.earlier(ctx, w, target, s, found, "there is no plan for the spec as it is: "+why.Message, resync)
+}
+
+// earlier says that a revision serves that is not the wanted one, and removes what
+// there is beside it.
+func (c *Reconciler) earlier(ctx context.Context, w *v1alpha1.Workflow, target *kubernetes.Target, s *kubernetes.Standing, found *report, why string, then time.Duration) (time.Duration, error) {
+	if err := c.tellServing(ctx, w, target, s, found, why); err != nil {
+		return 0, err
+	}
+	if len(s.Others) == 0 {
+		return then, nil
+	}
+	done, err := target.Remove(ctx, w.Name, s.Serves)
+	if !done {
+		then = pollEvery
+	}
+	return then, err
+}
+
+// tellServing says that a revision serves that is not the wanted one, and why.
+func (c *Reconciler) tellServing(ctx context.Context, w *v1alpha1.Workflow, target *kubernetes.Target, s *kubernetes.Standing, found *report, why string) error {
+	var p *plan.Plan
+	if was := found.status.Plan; was == nil || was.Revision != s.Serves {
+		kept, err := readKept(ctx, target, w)
+		if err != nil {
+			return err
+		}
+		p = kept.byRevision[s.Serves]
+	}
+	found.serves(s.Serves, p, s.Status.Gateway, c.options.Now())
+	if s.Status.State != deploy.Up {
+		found.ready(false, v1alpha1.ReasonDegraded, brief("a wrap of revision "+s.Serves+", which serves, has no pod that is ready; "+why))
+		return nil
+	}
+	found.ready(true, v1alpha1.ReasonServingEarlier, brief("revision "+s.Serves+" serves on: "+why))
+	return nil
+}
+
+// rollOut brings up a revision that does not take requests yet.
+func (c *Reconciler) rollOut(ctx context.Context, w *v1alpha1.Workflow, m *memory, want *wanted, s *kubernetes.Standing, found *report) (time.Duration, error) {
+	revision, rollout := want.manifests.Revision, want.target.Rollout(want.manifests)
+	m.clean = ""
+	if failed := found.status.Failed; failed != nil && failed.Revision == revision {
+		if left := failed.RetryAfter.Sub(c.options.Now()); left > 0 && s.Serves != "" {
+			// Beside what serves there is only the one that failed, and is on its way out.
+			return c.earlier(ctx, w, want.target, s, found, fmt.Sprintf("revision %s did not come up, and is tried again at %s: %s",
+				revision, failed.RetryAfter.UTC().Format(time.RFC3339), failed.Message), min(left, resync))
+		}
+	} else {
+		found.status.Failed = nil
+	}
+	if given := slices.DeleteFunc(slices.Clone(s.Others), func(r string) bool { return r == s.Serves }); len(given) > 0 {
+		// What was on its way when the spec changed would take the room of what is wanted.
+		if _, err := want.target.Remove(ctx, w.Name, revision, s.Serves); err != nil {
+			return 0, err
+		}
+	}
+	if c.due(m, want, s) {
+		if err := c.apply(ctx, m, want, s); err != nil {
+			return 0, errors.Join(err, c.tellComing(ctx, w, want, s, found, v1alpha1.ReasonRefused, brief(err.Error())))
+		}
+		if s.Missing {
+			found.tell(corev1.EventTypeNormal, eventRollingOut, "revision "+revision+": "+plannedText(want.plan))
+			return pollEvery / 2, c.tellComing(ctx, w, want, s, found, v1alpha1.ReasonRollingOut, "its pods are being made")
+		}
+	}
+	if len(s.Waits) == 0 {
+		if err := rollout.Switch(ctx); err != nil {
+			return 0, errors.Join(err, c.tellComing(ctx, w, want, s, found, v1alpha1.ReasonRefused, brief(err.Error())))
+		}
+		c.tellServes(want, found, true)
+		return c.options.Drain, nil
+	}
+	reason, message := waitsFor(s.Waits)
+	late := c.options.Now().Sub(s.Begun) > c.options.StartTimeout
+	lasting := slices.ContainsFunc(s.Waits, func(h kubernetes.Hindrance) bool { return h.Lasting })
+	if s.Serves == "" {
+		// Nothing is better served by its removal: it takes requests when it can.
+		then := pollEvery
+		if late {
+			then = patience
+		}
+		return then, c.tellComing(ctx, w, want, s, found, reason, message)
+	}
+	if !late && !lasting {
+		return pollEvery, c.tellComing(ctx, w, want, s, found, reason, message)
+	}
+	if late && !lasting {
+		message = fmt.Sprintf("it was not ready within %v: %s", c.options.StartTimeout, message)
+	}
+	found.failed(revision, message, c.options.Now(), c.options.RetryAfter)
+	m.at = time.Time{}
+	// It is removed from the next time on, when the status says so.
+	return pollEvery / 2, c.tellServing(ctx, w, want.target, s, found, "revision "+revision+" did not come up: "+message)
+}
+
+// tellComing says how far a revision is that does not take requests yet.
+func (c *Reconciler) tellComing(ctx context.Context, w *v1alpha1.Workflow, want *wanted, s *kubernetes.Standing, found *report, reason, message string) error {
+	if s.Serves == "" {
+		found.brings(want.manifests.Revision, want.plan)
+		found.ready(false, reason, message)
+		return nil
+	}
+	return c.tellServing(ctx, w, want.target, s, found, "revision "+want.manifests.Revision+" is being brought up: "+message)
+}
+
+// settle keeps the wanted revision, which takes the requests, as it is wanted, and
+// removes the others.
+func (c *Reconciler) settle(ctx context.Context, m *memory, want *wanted, s *kubernetes.Standing, found *report) (time.Duration, error) {
+	revision := want.manifests.Revision
+	found.status.Failed = nil
+	healthy := s.Status.State == deploy.Up
+	if healthy {
+		c.tellServes(want, found, false)
+	} else {
+		_, message := waitsFor(s.Waits)
+		found.serves(revision, want.plan, s.Status.Gateway, c.options.Now())
+		found.ready(false, v1alpha1.ReasonDegraded, message)
+	}
+	if c.due(m, want, s) {
+		if err := c.apply(ctx, m, want, s); err != nil {
+			return 0, err
+		}
+		if err := want.target.Rollout(want.manifests).Switch(ctx); err != nil {
+			return 0, err
+		}
+	}
+	then := resync
+	if !healthy {
+		then = patience
+	}
+	if m.clean == revision && len(s.Others) == 0 {
+		return then, nil
+	}
+	// Since is told in whole seconds.
+	if left := found.status.Plan.Since.Add(c.options.Drain + time.Second).Sub(c.options.Now()); left > 0 && len(s.Others) > 0 {
+		return left, nil
+	}
+	done, err := want.target.Remove(ctx, want.manifests.Deployment, revision)
+	if !done || err != nil {
+		return pollEvery, err
+	}
+	m.clean = revision
+	return then, nil
+}
+
+// tellServes says that the wanted revision takes the requests.
+func (c *Reconciler) tellServes(want *wanted, found *report, switched bool) {
+	revision := want.manifests.Revision
+	text := "revision " + revision + " serves: " + plannedText(want.plan)
+	found.serves(revision, want.plan, "http://"+want.manifests.Service.Name+"."+want.manifests.Namespace, c.options.Now())
+	found.ready(true, v1alpha1.ReasonServing, text)
+	if switched && !slices.ContainsFunc(found.events, func(e event) bool { return e.reason == v1alpha1.ReasonServing }) {
+		found.tell(corev1.EventTypeNormal, v1alpha1.ReasonServing, text)
+	}
+}
+
+// due says whether the revision's objects have to be applied.
+func (c *Reconciler) due(m *memory, want *wanted, s *kubernetes.Standing) bool {
+	return s.Missing || m.applied != digestOf(want.manifests) || c.options.Now().Sub(m.at) >= resync
+}
+
+// apply applies them, and remembers it.
+func (c *Reconciler) apply(ctx context.Context, m *memory, want *wanted, s *kubernetes.Standing) error {
+	if err := want.target.Rollout(want.manifests).Apply(ctx, s); err != nil {
+		return err
+	}
+	m.applied, m.at = digestOf(want.manifests), c.options.Now()
+	return nil
+}
+
+// digestOf tells objects from others; those that cannot be written are none's.
+func digestOf(m *kubernetes.Manifests) [sha256.Size]byte {
+	h := sha256.New()
+	encoder := json.NewEncoder(h)
+	for _, o := range m.Objects() {
+		_ = encoder.Encode(o.(runtime.Object)) // typed objects are always JSON
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
