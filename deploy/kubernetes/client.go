@@ -84,6 +84,9 @@ func (c *Client) In(namespace string) *Client {
 	return &other
 }
 
+// Config that the client was made of, for others to make theirs of.
+func (c *Client) Config() *rest.Config { return rest.CopyConfig(c.config) }
+
 // Namespace that the client is about.
 func (c *Client) Namespace() string { return c.namespace }
 

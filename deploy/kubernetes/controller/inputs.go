@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/chiron-faas/chiron/deploy/kubernetes/v1alpha1"
+	"github.com/chiron-faas/chiron/internal/strictjson"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -49,6 +51,24 @@ func readInputs(ctx context.Context, c client.Reader, w *v1alpha1.Workflow, r *r
 		err = refuse(v1alpha1.ReasonCalibrationMissing, "the controller has no calibration of its own: name a ConfigMap in spec.calibration with what chiron calibrate writes on a node")
 	}
 	return in, err
+}
+
+// maxCalibration bounds the file, bytes: far over what chiron calibrate writes.
+const maxCalibration = 1 << 20
+
+// readCalibration reads the controller's own; nil where there is none.
+func readCalibration(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := strictjson.ReadFile(file, maxCalibration)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the controller's calibration: %w", err)
+	}
+	return text, nil
 }
 
 func readSource(ctx context.Context, c client.Reader, namespace string, s v1alpha1.Source, missing, invalid, what string) ([]byte, error) {

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,15 +59,20 @@ func audited(t testing.TB) string {
 	return text.String()
 }
 
-// constants are those of a machine, as a file has them.
-func constants(t testing.TB) []byte {
+// constantsFile has those of a machine.
+func constantsFile(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "calibration.json")
 	c := predict.Paper()
 	if err := c.Write(file); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(file)
+	return file
+}
+
+func constants(t testing.TB) []byte {
+	t.Helper()
+	text, err := readCalibration(constantsFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,6 +330,11 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+	for _, file := range []string{"", filepath.Join(t.TempDir(), "none.json")} {
+		if text, err := readCalibration(file); text != nil || err != nil {
+			t.Errorf("%q: %q, %v", file, text, err)
+		}
 	}
 	_, err := planned(t, flow(), nil, profileMap(t))
 	if refusal, ok := errors.AsType[*Refusal](err); !ok || refusal.Reason != v1alpha1.ReasonCalibrationMissing {

@@ -35,9 +35,10 @@ type Options struct {
 	// Cluster is where what runs is applied, whatever the client's namespace.
 	Cluster *kubernetes.Client
 	Events  events.EventRecorder
-	// Calibration is the text of the calibration of Workflows that name none; nil:
-	// they have to.
-	Calibration []byte
+	// CalibrationFile has the constants for Workflows that name none; where it is empty
+	// or not there, they have to. It is read each time: a ConfigMap that is mounted may
+	// come and change.
+	CalibrationFile string
 	// StartTimeout is how long a revision may take until all its wraps are ready,
 	// where another serves meanwhile; 0: DefaultStartTimeout.
 	StartTimeout time.Duration
@@ -189,7 +190,11 @@ func (c *Reconciler) want(ctx context.Context, w *v1alpha1.Workflow) (*wanted, e
 	if err != nil {
 		return nil, err
 	}
-	in, err := readInputs(ctx, c.options.Reader, w, r, c.options.Calibration)
+	calibration, err := readCalibration(c.options.CalibrationFile)
+	if err != nil {
+		return nil, err
+	}
+	in, err := readInputs(ctx, c.options.Reader, w, r, calibration)
 	if err != nil {
 		return nil, err
 	}

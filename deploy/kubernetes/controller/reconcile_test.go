@@ -30,7 +30,7 @@ type house struct {
 	cluster     *clustertest.Cluster
 	access      *kubernetes.Client
 	api         client.Client
-	calibration []byte
+	calibration string
 	controller  *Reconciler
 	now         time.Time
 	events      []string
@@ -47,7 +47,7 @@ func newHouse(t *testing.T, objects ...client.Object) *house {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, cluster: clustertest.New(t, "team"), calibration: constants(t), now: time.Now()}
+	h := &house{t: t, cluster: clustertest.New(t, "team"), calibration: constantsFile(t), now: time.Now()}
 	h.cluster.Now = func() time.Time { return h.now }
 	h.api = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.Workflow{}).Build()
 	var err error
@@ -61,7 +61,7 @@ func newHouse(t *testing.T, objects ...client.Object) *house {
 // restart ends the controller and starts another, which remembers nothing.
 func (h *house) restart() {
 	h.controller = New(Options{
-		Reader: h.api, Writer: h.api, Cluster: h.access, Events: h, Calibration: h.calibration,
+		Reader: h.api, Writer: h.api, Cluster: h.access, Events: h, CalibrationFile: h.calibration,
 		StartTimeout: time.Minute, RetryAfter: 10 * time.Minute, Drain: 3 * time.Second, Now: func() time.Time { return h.now },
 	})
 }
