@@ -6,6 +6,8 @@
 # make test-kube      tests on a true Kubernetes cluster of one node (root; the first time it compiles Kubernetes)
 # make kube-up        bring that cluster up; export KUBECONFIG=.cache/kube/kubeconfig
 # make kube-down      end it; nothing of it stays
+# make controller-image  the image of chiron-controller, which runs Workflow resources, into bin
+#             (PUSH=registry.example.org/team/chiron-controller:v1 pushes it instead)
 # make bench  Go's benchmarks, how the search's time grows, and the experiments on the runtime
 # make profile  profiles of the hot path into bin/profiles
 
@@ -35,13 +37,20 @@ SEQUENTIAL := plan/model simulate
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: all build generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop prerequisites-kube kube kube-up kube-down test-kube fuzz fmt prerequisites clean
+.PHONY: all build controller controller-image generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop prerequisites-kube kube kube-up kube-down test-kube fuzz fmt prerequisites clean
 
 all: build
 
 # chiron finds chiron-agent beside itself. Without cgo, the agent runs in any image.
 build: prerequisites
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(dir $(BIN)) ./cmd/chiron ./cmd/chiron-agent
+
+# Apart from the others: a controller's libraries take long to compile.
+controller:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(dir $(BIN)) ./cmd/chiron-controller
+
+controller-image: controller
+	$(GO) run ./deploy/kubernetes/controllerimage $(if $(PUSH),-name $(PUSH) -push,-output bin/chiron-controller.tar)
 
 # The object of the eBPF tracer, which is committed; needs clang-14, llvm-14 and
 # libbpf-dev (Debian's names). A test says when it is due.

@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"bench":                        {"*"},
 	"cmd/chiron":                   {"*"},
 	"cmd/chiron-agent":             {"wrap", "host"},
+	"cmd/chiron-controller":        {"deploy"},
 	"test":                         {"*"},
 }
 
@@ -117,6 +118,17 @@ func TestAgentLinks(t *testing.T) {
 	want := []string{strings.TrimSuffix(module, "/"), "github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/sys"}
 	if got := slices.Compact(modules); !slices.Equal(got, want) {
 		t.Errorf("chiron-agent links packages of %v, want %v", got, want)
+	}
+}
+
+// TestControllerApart: who installs chiron does not link a controller's libraries.
+func TestControllerApart(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/chiron").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(out), "sigs.k8s.io/controller-runtime") {
+		t.Error("chiron links sigs.k8s.io/controller-runtime: that is for cmd/chiron-controller")
 	}
 }
 

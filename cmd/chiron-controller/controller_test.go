@@ -2,17 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"flag"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,69 +74,5 @@ func TestNoCluster(t *testing.T) {
 	}
 	if lines := strings.Split(strings.TrimSpace(errs.String()), "\n"); !strings.Contains(lines[len(lines)-1], `"level":"ERROR"`) || !strings.Contains(lines[len(lines)-1], "none") {
 		t.Errorf("standard error: %q", &errs)
-	}
-}
-
-// guarded is a log that is written to while it is read.
-type guarded struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (g *guarded) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.text.Write(p)
-}
-
-func (g *guarded) String() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.text.String()
-}
-
-// TestHealth: it answers its probes while it waits for a cluster that is slow to
-// answer, and ends when it is asked to. test/kube has it work on a true one.
-func TestHealth(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = silent.Close() }()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	health := free.Addr().String()
-	_ = free.Close()
-	config := filepath.Join(t.TempDir(), "config")
-	text := "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n" +
-		"clusters: [{name: c, cluster: {server: 'http://" + silent.Addr().String() + "'}}]\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	log, ended := &guarded{}, make(chan int, 1)
-	go func() {
-		ended <- run(ctx, io.Discard, log, []string{"--kubeconfig", config, "--health", health, "--metrics", "off", "--no-election"})
-	}()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		resp, err := http.Get("http://" + health + "/readyz")
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				break
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not answer: %v\n%s", err, log)
-		}
-	}
-	stop()
-	select {
-	case <-ended:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("it does not end\n%s", log)
 	}
 }

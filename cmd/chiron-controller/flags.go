@@ -46,18 +46,18 @@ const off = "off"
 // set is the flags as they are parsed, into f.
 func (f *flags) set() *pflag.FlagSet {
 	set := pflag.NewFlagSet("chiron-controller", pflag.ContinueOnError)
-	set.StringVar(&f.access.Kubeconfig, "kubeconfig", "", "`file` that says which cluster; default: $KUBECONFIG, ~/.kube/config, or\nthe cluster that this runs in")
+	set.StringVar(&f.access.Kubeconfig, "kubeconfig", "", "`file` that says which cluster; default: $KUBECONFIG,\n~/.kube/config, or the cluster that this runs in")
 	set.StringVar(&f.access.Context, "context", "", "the `name` of the file's context; default: its current one")
 	set.StringVar(&f.watch, "namespace", "", "the one `namespace` whose Workflows are run; default: all")
-	set.StringVar(&f.calibration, "calibration", "", "`file` with the nodes' constants, as chiron calibrate writes it, for\nWorkflows that name none")
-	set.StringVar(&f.health, "health", "127.0.0.1:8081", "`address` of /healthz and /readyz; "+off+": none")
-	set.StringVar(&f.metrics, "metrics", "127.0.0.1:8080", "`address` of /metrics, for Prometheus; "+off+": none")
+	set.StringVar(&f.calibration, "calibration", "", "`file` with the nodes' constants, as chiron calibrate\nwrites it, for Workflows that name none")
+	set.StringVar(&f.health, "health", "127.0.0.1:8081", "`address` of /healthz and /readyz; "+off+": none\n")
+	set.StringVar(&f.metrics, "metrics", "127.0.0.1:8080", "`address` of /metrics, for Prometheus; "+off+": none\n")
 	set.BoolVar(&f.noElection, "no-election", false, "work without asking whether another controller does")
-	set.StringVar(&f.electionIn, "election-namespace", "", "`namespace` of the lease that says which of several controllers works;\ndefault: this one's own")
-	set.IntVar(&f.workers, "workers", 4, "`number` of Workflows that are planned and looked at at once")
-	set.DurationVar(&f.startTimeout, "start-timeout", controller.DefaultStartTimeout, "how long a new plan may take to come up before the earlier one is\nkept instead")
-	set.DurationVar(&f.retryAfter, "retry-after", controller.DefaultRetryAfter, "how long after that it is tried again; twice as long each time")
-	set.DurationVar(&f.drain, "drain", controller.DefaultDrain, "how long an earlier plan is kept after requests go to the new one")
+	set.StringVar(&f.electionIn, "election-namespace", "", "`namespace` of the lease that says which of several\ncontrollers works; default: this one's own")
+	set.IntVar(&f.workers, "workers", 4, "`number` of Workflows that are planned at once")
+	set.DurationVar(&f.startTimeout, "start-timeout", controller.DefaultStartTimeout, "how long a new plan may take to come up before the\nearlier one is kept instead")
+	set.DurationVar(&f.retryAfter, "retry-after", controller.DefaultRetryAfter, "how long after that it is tried again; twice as long\neach time")
+	set.DurationVar(&f.drain, "drain", controller.DefaultDrain, "how long an earlier plan is kept after requests go to\nthe new one")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log more about what is going on")
 	return set
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes/clustertest"
 )
 
 func TestApplyStatusDown(t *testing.T) {
@@ -308,7 +309,7 @@ func TestRefusals(t *testing.T) {
 			refused(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized"), []string{"refuses the credentials", "--context"},
 		},
 		"no namespace": {
-			notFoundStatus("namespaces", "here"), []string{`no namespace "here"`, "kubectl create namespace here"},
+			clustertest.NotFound("namespaces", "here"), []string{`no namespace "here"`, "kubectl create namespace here"},
 		},
 		"refused by a policy": {
 			refused(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "admission webhook says no"), []string{"refuses it", "admission webhook says no"},

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/chiron-faas/chiron/deploy"
+	"github.com/chiron-faas/chiron/deploy/kubernetes/clustertest"
 )
 
 // hush is the secret of every test: no message has it.
@@ -89,7 +90,7 @@ func checkMessage(t *testing.T, err error, want ...string) {
 
 func status(code int32, reason metav1.StatusReason, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, int(code), metav1.Status{
+		clustertest.Answer(w, int(code), metav1.Status{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message,
 		})
 	}
@@ -350,7 +351,7 @@ func TestNoNamespace(t *testing.T) {
 		"invoke": func() error { _, err := target.Invoke(t.Context(), "flow"); return err },
 		"down":   func() error { return target.Down(t.Context(), "flow") },
 	}
-	missing(notFoundStatus("namespaces", "here"))
+	missing(clustertest.NotFound("namespaces", "here"))
 	for verb, do := range verbs {
 		asked = 0
 		err := do()

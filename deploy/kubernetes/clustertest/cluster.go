@@ -61,12 +61,12 @@ func (f *Cluster) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer f.mu.Unlock()
 	if f.Refuse != nil {
 		if status := f.Refuse(req); status != nil {
-			answer(w, int(status.Code), status)
+			Answer(w, int(status.Code), status)
 			return
 		}
 	}
 	if req.URL.Path == "/api/v1/namespaces/"+f.namespace {
-		answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": f.namespace}})
+		Answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": f.namespace}})
 		return
 	}
 	_, rest, ok := strings.Cut(req.URL.Path, "/namespaces/"+f.namespace+"/")
@@ -87,10 +87,10 @@ func (f *Cluster) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		f.list(w, resource, req.URL.Query().Get("labelSelector"))
 	case req.Method == http.MethodGet:
 		if o := f.Objects[key]; o != nil {
-			answer(w, http.StatusOK, o)
+			Answer(w, http.StatusOK, o)
 			return
 		}
-		answer(w, http.StatusNotFound, notFoundStatus(resource, name))
+		Answer(w, http.StatusNotFound, NotFound(resource, name))
 	case req.Method == http.MethodPatch:
 		if q := req.URL.Query(); q.Get("fieldManager") != "chiron" || q.Get("force") != "true" || req.Header.Get("Content-Type") != "application/apply-patch+yaml" {
 			f.t.Errorf("%s %s is no server-side apply", req.Method, req.URL)
@@ -101,28 +101,30 @@ func (f *Cluster) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		f.Events = append(f.Events, "PATCH "+key)
 		f.apply(key, resource, o)
-		answer(w, http.StatusOK, f.Objects[key])
+		Answer(w, http.StatusOK, f.Objects[key])
 	case req.Method == http.MethodDelete:
 		f.Events = append(f.Events, "DELETE "+key)
 		if f.Objects[key] == nil {
-			answer(w, http.StatusNotFound, notFoundStatus(resource, name))
+			Answer(w, http.StatusNotFound, NotFound(resource, name))
 			return
 		}
 		f.remove(key, resource)
-		answer(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
+		Answer(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
 	default:
 		f.t.Errorf("%s %s was not expected", req.Method, req.URL)
 	}
 }
 
-func notFoundStatus(resource, name string) *metav1.Status {
+// NotFound is how the API says that an object is not there.
+func NotFound(resource, name string) *metav1.Status {
 	return &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound,
 		Message: fmt.Sprintf("%s %q not found", resource, name), Details: &metav1.StatusDetails{Name: name, Kind: resource},
 	}
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+// Answer writes an object as the API does.
+func Answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
@@ -142,7 +144,7 @@ func (f *Cluster) list(w http.ResponseWriter, resource, selector string) {
 			items = append(items, f.Objects[key])
 		}
 	}
-	answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
+	Answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
 }
 
 // Read reads an object.
