@@ -3,6 +3,7 @@ package oci
 import (
 	"debug/elf"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/chiron-faas/chiron/internal/agentfile"
 )
@@ -19,29 +20,39 @@ func readAgent(file string) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{file: file}
+	arch, err := staticArch("agent "+file, file, info)
+	if err != nil {
+		return nil, err
+	}
+	return &agent{file: file, arch: arch}, nil
+}
+
+// staticArch is the architecture that a program of Go's is for, which runs on Linux
+// without anything beside it. what is the program in messages.
+func staticArch(what, file string, info *debug.BuildInfo) (string, error) {
+	arch := ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "GOARCH":
-			a.arch = s.Value
+			arch = s.Value
 		case s.Key == "GOOS" && s.Value != "linux":
-			return nil, fmt.Errorf("agent %s is for %s: build one with GOOS=linux", file, s.Value)
+			return "", fmt.Errorf("%s is for %s: build one with GOOS=linux", what, s.Value)
 		}
 	}
-	if a.arch == "" {
-		return nil, fmt.Errorf("agent %s does not say what architecture it is for: build it with the go command", file)
+	if arch == "" {
+		return "", fmt.Errorf("%s does not say what architecture it is for: build it with the go command", what)
 	}
 	program, err := elf.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("agent %s: %w", file, err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	defer func() { _ = program.Close() }()
 	for _, p := range program.Progs {
 		if p.Type == elf.PT_INTERP {
-			return nil, fmt.Errorf("agent %s needs the C library of the machine that it was built on: build it with CGO_ENABLED=0", file)
+			return "", fmt.Errorf("%s needs the C library of the machine that it was built on: build it with CGO_ENABLED=0", what)
 		}
 	}
-	return a, nil
+	return arch, nil
 }
 
 // AgentsWith adds an agent, which is this machine's own, to agents that were given,

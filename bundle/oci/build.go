@@ -45,8 +45,10 @@ type Options struct {
 	Progress func(bundle.Step)
 }
 
-// Image is one wrap's.
+// Image is one wrap's, or a program's.
 type Image struct {
+	// Program is the name of the one that the image holds; empty: it is a wrap's.
+	Program string
 	// Workflow and Wrap are the plan's names; PlanID is its digest.
 	Workflow, Wrap, PlanID string
 	// Functions that the wrap holds, sorted.

@@ -12,7 +12,7 @@ import (
 // DefaultTag of an image that is pushed or written.
 const DefaultTag = "latest"
 
-// Naming says what images are called: PREFIX/WORKFLOW-WRAP:TAG.
+// Naming says what images are called: PREFIX/WORKFLOW-WRAP:TAG, or PREFIX/PROGRAM:TAG.
 type Naming struct {
 	// Prefix is a registry and a path in it ("registry.example.org/team"); empty:
 	// the name is the image's alone.
@@ -35,11 +35,27 @@ func (n Naming) Name(img *Image) string {
 func (n Naming) Reference(img *Image) string { return n.repository(img) + "@" + img.Digest }
 
 func (n Naming) repository(img *Image) string {
-	repository := img.Workflow + "-" + img.Wrap
+	repository := img.called()
 	if prefix := strings.TrimSuffix(n.Prefix, "/"); prefix != "" {
 		repository = prefix + "/" + repository
 	}
 	return repository
+}
+
+// called is an image's own name.
+func (img *Image) called() string {
+	if img.Program != "" {
+		return img.Program
+	}
+	return img.Workflow + "-" + img.Wrap
+}
+
+// what an image is in messages.
+func (img *Image) what() string {
+	if img.Program != "" {
+		return "image of " + img.Program
+	}
+	return fmt.Sprintf("image of wrap %q", img.Wrap)
 }
 
 // tagForm is that of OCI's distribution specification.

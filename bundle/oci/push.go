@@ -42,7 +42,7 @@ func Push(ctx context.Context, images []Image, o PushOptions) ([]string, error) 
 		img := &images[i]
 		tag, err := o.Naming.parse(img)
 		if err != nil {
-			return nil, fmt.Errorf("push image of wrap %q: %w", img.Wrap, err)
+			return nil, fmt.Errorf("push %s: %w", img.what(), err)
 		}
 		if o.Progress != nil {
 			o.Progress(img, spelled(tag.Name()))

@@ -64,7 +64,7 @@ func WriteLayout(ctx context.Context, images []Image, dir string, n Naming) erro
 			err = path.ReplaceImage(img.manifests[0], replaced, option)
 		}
 		if err != nil {
-			return fmt.Errorf("write OCI layout: image of wrap %q: %w", img.Wrap, err)
+			return fmt.Errorf("write OCI layout: %s: %w", img.what(), err)
 		}
 	}
 	return nil
@@ -88,7 +88,7 @@ func WriteTarball(ctx context.Context, images []Image, file string, n Naming) (e
 	t := &archive{blobs: make(map[string]opener)}
 	for i := range images {
 		if err := t.add(&images[i], n); err != nil {
-			return fmt.Errorf("write %s: image of wrap %q: %w", file, images[i].Wrap, err)
+			return fmt.Errorf("write %s: %s: %w", file, images[i].what(), err)
 		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-")

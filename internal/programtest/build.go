@@ -11,8 +11,9 @@ import (
 
 // The programs by name, which is also their folder's in cmd.
 const (
-	Chiron = "chiron"
-	Agent  = "chiron-agent"
+	Chiron     = "chiron"
+	Agent      = "chiron-agent"
+	Controller = "chiron-controller"
 )
 
 // Options of Build.
