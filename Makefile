@@ -7,7 +7,7 @@
 # make kube-up        bring that cluster up; export KUBECONFIG=.cache/kube/kubeconfig
 # make kube-down      end it; nothing of it stays
 # make controller-image  the image of chiron-controller, which runs Workflow resources, into bin
-#             (PUSH=registry.example.org/team/chiron-controller:v1 pushes it instead)
+#             (REGISTRY=registry.example.org/team TAG=v1 pushes it, too)
 # make bench  Go's benchmarks, how the search's time grows, and the experiments on the runtime
 # make profile  profiles of the hot path into bin/profiles
 
@@ -36,6 +36,9 @@ SEQUENTIAL := plan/model simulate
 # ruff fails for a folder that is not there.
 EXAMPLES := $(wildcard examples)
 TOOL   := $(GO) tool -modfile=tools/go.mod
+# Where make controller-image pushes to; empty: nowhere, it is a file alone.
+REGISTRY ?=
+TAG      ?= dev
 
 .PHONY: all build controller controller-image generate run test check check-go check-python test-go test-python test-systems bench profile services services-stop prerequisites-kube kube kube-up kube-down test-kube fuzz fmt prerequisites clean
 
@@ -49,8 +52,10 @@ build: prerequisites
 controller:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(dir $(BIN)) ./cmd/chiron-controller
 
+# One program on nothing. GOARCH=arm64 makes that of nodes of another kind.
 controller-image: controller
-	$(GO) run ./deploy/kubernetes/controllerimage $(if $(PUSH),-name $(PUSH) -push,-output bin/chiron-controller.tar)
+	GOARCH= $(GO) run ./bundle/oci/programimage -output bin/chiron-controller.tar -registry "$(REGISTRY)" -tag "$(TAG)" \
+		-description "Plans the Workflow resources of a Kubernetes cluster and runs them." $(dir $(BIN))chiron-controller
 
 # The object of the eBPF tracer, which is committed; needs clang-14, llvm-14 and
 # libbpf-dev (Debian's names). A test says when it is due.

@@ -23,6 +23,11 @@
 // base and chiron give the same digest, on any machine. Requirements that are not
 // pinned may be resolved anew there.
 //
+// # Programs
+//
+// BuildProgram makes the image of a program that is no wrap, such as
+// chiron-controller: the program on an empty base. Command programimage is for that.
+//
 // Where it stands: right of bundle, whose folders it packs; left of the targets
 // that run images. It starts no container and knows no cluster.
 package oci
