@@ -15,7 +15,9 @@ import (
 type buildFlags struct {
 	base, push, tag   string
 	agents, platforms []string
-	output            buildOutput
+	// functions is whether images are built that a Workflow names.
+	functions bool
+	output    buildOutput
 }
 
 func newBuild(a *app) *cobra.Command {
@@ -29,7 +31,10 @@ with --push or --output, a container image each. No container engine is needed.
 
 An image is a base that has Python, chiron-agent, the functions' requirements and
 the functions. Requirements are resolved for the base's Python and platform. The
-same input gives the same digest. Registries' passwords are those of docker login.`,
+same input gives the same digest. Registries' passwords are those of docker login.
+
+With --workflow, images are built for a cluster that plans: each has all functions
+that can be installed together. "chiron render --workflow" names them.`,
 		Example: "  chiron build examples/finra-5 --push registry.example.org/team\n" +
 			"  chiron build examples/finra-5 --output finra-5.tar   # for docker load, podman load, ctr\n" +
 			"  chiron build examples/finra-5 --output images/ --base python:3.12-alpine",
@@ -43,6 +48,11 @@ same input gives the same digest. Registries' passwords are those of docker logi
 			if err != nil {
 				return err
 			}
+			if f.functions {
+				if flag := given(cmd, "slo", "percentile", "model", "objective", "cpus", "concurrency", "exact", "calibration", "runs", "tracer", "fresh"); flag != "" {
+					return usagef("--%s says nothing for images of a --workflow, which are no plan's: leave it out", flag)
+				}
+			}
 			if err := a.measures(&prepare, args[0]); err != nil {
 				return err
 			}
@@ -55,7 +65,12 @@ same input gives the same digest. Registries' passwords are those of docker logi
 			shown := a.progress()
 			defer shown.end()
 			prepare.Progress, o.Progress = shown.note, shown.note
-			if o.Plan, err = pipeline.PlanToServe(cmd.Context(), prepare, plans.asksForPlan(cmd)); err != nil {
+			if f.functions {
+				o.Project, o.Plan, err = pipeline.ImagePlan(prepare.Project)
+			} else {
+				o.Plan, err = pipeline.PlanToServe(cmd.Context(), prepare, plans.asksForPlan(cmd))
+			}
+			if err != nil {
 				return err
 			}
 			built, err := pipeline.Build(cmd.Context(), o)
@@ -73,6 +88,7 @@ same input gives the same digest. Registries' passwords are those of docker logi
 	flags.StringVar(&f.push, "push", "", "push images to this `registry` and path in it")
 	flags.StringVar(&f.tag, "tag", oci.DefaultTag, "`tag` of the images; their digests are reported")
 	flags.StringVar(&f.base, "base", "", "`image` with Python to build on: a name, an OCI layout or a tar file;\ndefault: the slim Python of the functions' version")
+	flags.BoolVar(&f.functions, "workflow", false, "images for a Workflow, which a cluster's controller plans")
 	flags.StringSliceVar(&f.platforms, "platform", nil, "`platform` to build for, such as linux/arm64; default: those\nof the base that there is an agent for")
 	flags.StringArrayVar(&f.agents, "agent", nil, "chiron-agent, a `file`, for another architecture; once for each")
 	return cmd
@@ -90,6 +106,9 @@ func (f *buildFlags) options() (pipeline.BuildOptions, error) {
 		o.Layout = path
 	}
 	if !f.images() {
+		if f.functions {
+			return o, usagef("--workflow is for images: say where they go, with --push or --output")
+		}
 		if f.base != "" || f.agents != nil || f.platforms != nil {
 			return o, usagef("--base, --agent and --platform are for images: say where they go, with --push or --output")
 		}

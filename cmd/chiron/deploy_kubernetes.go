@@ -62,7 +62,7 @@ func (a *app) deployKubernetes(cmd *cobra.Command, f *deployFlags, dir string) e
 	if err != nil {
 		return err
 	}
-	made, err := target.Manifest(workloadOf(project, planned, images))
+	made, err := target.Manifest(workloadOf(project, planned, images, f.manifests.env))
 	if err != nil {
 		return err
 	}

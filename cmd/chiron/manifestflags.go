@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,8 +18,13 @@ type manifestFlags struct {
 	instances, memory string
 	overcommit        int
 	from, pullSecrets []string
+	env               []string
 	grace             time.Duration
 }
+
+// variableName is what every shell and Kubernetes take (POSIX, "Environment
+// Variable Definition").
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (f *manifestFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -26,6 +33,7 @@ func (f *manifestFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.overcommit, "overcommit", 1, "on Kubernetes, ask for the plan's CPUs divided by this `number`;\nCPUs are then shared: for trying things out")
 	flags.StringSliceVar(&f.from, "allow-from", nil, "on Kubernetes, another `namespace` whose pods may call the workflow")
 	flags.StringSliceVar(&f.pullSecrets, "pull-secret", nil, "on Kubernetes, `name` of a secret with the registry's password")
+	flags.StringArrayVar(&f.env, "env", nil, "on Kubernetes, variable that all functions find in their\nenvironment, `NAME=VALUE`; once for each")
 	flags.DurationVar(&f.grace, "grace", kubernetes.DefaultGrace, "on Kubernetes, how long requests may take to end when a pod\ndoes")
 }
 
@@ -37,6 +45,11 @@ func (f *manifestFlags) settings(namespace string) (kubernetes.Settings, error) 
 	}
 	if f.overcommit < 1 {
 		return s, usagef("--overcommit %d: give 1 for none, or by how much", f.overcommit)
+	}
+	for _, v := range f.env {
+		if name, _, ok := strings.Cut(v, "="); !ok || !variableName.MatchString(name) {
+			return s, usagef("--env %q: write NAME=VALUE, the name of letters, digits and '_'", v)
+		}
 	}
 	if f.memory != "" {
 		q, err := resource.ParseQuantity(f.memory)

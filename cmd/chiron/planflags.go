@@ -50,6 +50,16 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions(modelNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
+// given is the first of some flags that somebody has set; empty: none.
+func given(cmd *cobra.Command, names ...string) string {
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 func modelNames() []string {
 	names := pgp.Names()
 	for _, m := range model.All() {
