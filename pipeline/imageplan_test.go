@@ -2,12 +2,16 @@ package pipeline
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/chiron-faas/chiron/internal/requirement"
 	"github.com/chiron-faas/chiron/plan"
@@ -169,5 +173,37 @@ func TestImagePlanHasEachFunctionOnce(t *testing.T) {
 	}
 	if made < 100 {
 		t.Errorf("only %d plans were made", made)
+	}
+}
+
+// TestImagePlanBuilds: functions that the project wants apart are in one image, named
+// by its digest.
+func TestImagePlanBuilds(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	p := load(t, writeProject(t))
+	var names []string
+	for _, task := range p.Definition.Tasks() {
+		names = append(names, task.Name)
+	}
+	p.Rules.Apart = []workflow.Rule{ruleOf(names[0], names[1])}
+	of, made, err := ImagePlan(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	agent, base := agentAndBase(t)
+	images, err := PushImages(t.Context(), BuildOptions{
+		Project: of, Plan: made, Agents: []string{agent}, Base: base, Push: strings.TrimPrefix(server.URL, "http://") + "/team",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(images.Bundles) != 1 || len(images.Bundles[0].Functions) != len(p.Functions) {
+		t.Errorf("%d functions are in %+v", len(p.Functions), images.Bundles)
+	}
+	if reference := images.References["functions-1"]; !strings.Contains(reference, "-functions-1@sha256:") {
+		t.Errorf("references %v", images.References)
 	}
 }
