@@ -41,7 +41,7 @@ func requestable(t *testing.T) (dir, calibration string) {
 	}
 	for name, text := range map[string]string{
 		"chiron.yaml": `name: audit
-slo: {latency: 90ms, percentile: 99}
+slo: {latency: 120ms, percentile: 99}
 definition: workflow.asl.json
 limits: {memory: 512Mi, cpus: 4}
 apart: [[fetch, One]]

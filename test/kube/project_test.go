@@ -142,12 +142,13 @@ func (p *project) locally() any {
 	return answer
 }
 
-// images builds a project's by the plan in its folder and gives them to the node.
-func (p *project) images(tag string) (names []string) {
+// images builds a project's, by the plan in its folder unless flags say otherwise, and
+// gives them to the node.
+func (p *project) images(tag string, flags ...string) (names []string) {
 	p.t.Helper()
 	file := filepath.Join(p.t.TempDir(), "images.tar")
 	// The report is printed as JSON where -o says so, beside the file.
-	text := p.chiron("build", p.dir, "--base", p.base, "--tag", tag, "-o", file, "-o", "json")
+	text := p.chiron(append([]string{"build", p.dir, "--base", p.base, "--tag", tag, "-o", file, "-o", "json"}, flags...)...)
 	var report struct {
 		Images []struct {
 			Name string `json:"name"`

@@ -33,26 +33,23 @@ func (u *user) applyText(text string) {
 // cluster brings it, and answers as the same plan does on this machine.
 func TestPlanFromCluster(t *testing.T) {
 	t.Parallel()
-	u := newUser(t)
-	project := copyOf(t, "finra-5")
-	images := u.images(project, "functions", "--workflow")
+	p := newProject(t, "finra-5", 2)
+	images := p.images("functions", "--workflow")
 	if len(images) != 1 {
 		t.Fatalf("functions that can be together are in %v", images)
 	}
-	made := place(t, project, 2)
-	want := u.locally(project)
-	p, err := workflow.Load(project)
+	loaded, err := workflow.Load(p.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := kubernetes.Workload{Name: p.Name, Plan: made, Images: make(map[string]string)}
-	for i := range made.Wraps {
-		w.Images[made.Wraps[i].Name] = images[0]
+	w := kubernetes.Workload{Name: loaded.Name, Plan: p.plan, Images: make(map[string]string)}
+	for i := range p.plan.Wraps {
+		w.Images[p.plan.Wraps[i].Name] = images[0]
 	}
-	if w.Definition, err = json.Marshal(p.Definition); err != nil {
+	if w.Definition, err = json.Marshal(loaded.Definition); err != nil {
 		t.Fatal(err)
 	}
-	m, err := kubernetes.Manifest(w, kubernetes.Settings{Namespace: u.namespace, Min: 1, Max: 1})
+	m, err := kubernetes.Manifest(w, kubernetes.Settings{Namespace: p.namespace, Min: 1, Max: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,17 +57,17 @@ func TestPlanFromCluster(t *testing.T) {
 	if err := kubernetes.Render(&text, m.Objects()); err != nil {
 		t.Fatal(err)
 	}
-	u.applyText(text.String())
-	u.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
-	d := &deployment{user: u, project: project, Name: p.Name, URL: "http://" + m.Service.Name + "." + u.namespace}
-	d.answers(want)
-	if pods := u.pods(""); len(pods) != len(made.Wraps) || pods[0].Spec.Containers[0].Image != pods[1].Spec.Containers[0].Image {
-		t.Errorf("%d pods of %d wraps, not of one image: %+v", len(pods), len(made.Wraps), pods)
+	p.applyText(text.String())
+	p.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s")
+	d := &deployment{project: p, Name: loaded.Name, URL: "http://" + m.Service.Name + "." + p.namespace}
+	d.answers()
+	if pods := p.pods(""); len(pods) != len(p.plan.Wraps) || pods[0].Spec.Containers[0].Image != pods[1].Spec.Containers[0].Image {
+		t.Errorf("%d pods of %d wraps, not of one image: %+v", len(pods), len(p.plan.Wraps), pods)
 	}
 	// What each wrap's log tells is the plan of the cluster, not that of the image.
 	for i := range m.Wraps {
-		if log := u.kubectl("logs", "deployment/"+m.Wraps[i].Deployment.Name); !strings.Contains(log, made.Digest()) {
-			t.Errorf("%s runs another plan than %s: %s", m.Wraps[i].Wrap, made.Digest(), log)
+		if log := p.kubectl("logs", "deployment/"+m.Wraps[i].Deployment.Name); !strings.Contains(log, p.plan.Digest()) {
+			t.Errorf("%s runs another plan than %s: %s", m.Wraps[i].Wrap, p.plan.Digest(), log)
 		}
 	}
 	d.down()
