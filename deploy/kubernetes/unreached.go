@@ -36,11 +36,12 @@ func (c *Client) unreached(err error) string {
 		return fmt.Sprintf("%s cannot be reached (%v): is it up, and is this the one that you mean (--context)?", at, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("%s has not answered in time (%v): is it up, and is this the one that you mean (--context)?", at, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), strings.Contains(err.Error(), "server closed idle connection"):
 		return fmt.Sprintf("%s has closed the connection without an answer (%v): is it a Kubernetes API server, and up?", at, err)
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Sprintf("%s speaks plain HTTP: is this the port of a Kubernetes API server? Those speak TLS", at)
-	case strings.Contains(err.Error(), "malformed HTTP"):
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "readLoopPeekFail"):
+		// The second is net/http's of a server that speaks before it is asked.
 		return fmt.Sprintf("%s is no Kubernetes API server: it does not speak HTTP: look at the server that the kubeconfig names", at)
 	case strings.Contains(err.Error(), "serializer for") || strings.Contains(err.Error(), "couldn't get version/kind") || strings.Contains(err.Error(), "'Kind' is missing"):
 		// apimachinery has no types for what it cannot decode.
