@@ -50,8 +50,10 @@ func ClientFor(config *rest.Config, namespace string) (*Client, error) {
 func newClient(config *rest.Config, contextName, namespace string) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "chiron"
-	// Polls of a deployment are few; the default of 5 a second would slow them.
-	config.QPS, config.Burst = 50, 100
+	// No bound of its own, whose refusals near a deadline are no answers of the cluster's:
+	// requests come one after the other, polls with pauses, and the API server has its own
+	// fairness.
+	config.QPS = -1
 	// They would be written among this program's own lines; what is refused is told.
 	config.WarningHandler = rest.NoWarnings{}
 	c := &Client{config: config, context: contextName, namespace: namespace}
