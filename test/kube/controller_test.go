@@ -344,7 +344,8 @@ func TestController(t *testing.T) {
 		}
 		return nil
 	})
-	if log := p.system("logs", "deployment/"+controllerName); strings.Contains(log, "forbidden") {
+	// Whom the cluster refuses a right it names.
+	if log := p.system("logs", "deployment/"+controllerName); strings.Contains(log, "system:serviceaccount:"+controllerSpace+":"+controllerName) {
 		t.Errorf("a right is missing:\n%s", log)
 	}
 }
