@@ -104,8 +104,10 @@ func TestWorkflowResource(t *testing.T) {
 		if err := os.WriteFile(file, bytes.Replace(text, []byte(last), []byte(result+last), 1), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		args := []string{"render", project, "--workflow", "--calibration", calibration, "--registry", host + "/team", "--push", "--base", u.base, "--instances", "1..2",
-			"--env", "A=b", "--grace", "1.5s", "--pull-secret", "none", "--allow-from", "default", "--concurrency", "4"}
+		args := []string{
+			"render", project, "--workflow", "--calibration", calibration, "--registry", host + "/team", "--push", "--base", u.base, "--instances", "1..2",
+			"--env", "A=b", "--grace", "1.5s", "--pull-secret", "none", "--allow-from", "default", "--concurrency", "4",
+		}
 		rendered := u.chiron(args...)
 		if again := u.chiron(args...); again != rendered {
 			t.Errorf("rendered twice, it differs (-first +second):\n%s", cmp.Diff(rendered, again))
