@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -436,7 +435,7 @@ func digestOf(m *kubernetes.Manifests) [sha256.Size]byte {
 	h := sha256.New()
 	encoder := json.NewEncoder(h)
 	for _, o := range m.Objects() {
-		_ = encoder.Encode(o.(runtime.Object)) // typed objects are always JSON
+		_ = encoder.Encode(o) // typed objects are always JSON
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
