@@ -1,5 +1,6 @@
 // Package kubernetes is the target that runs a plan's wraps on Kubernetes, through
-// its API: no controller of ours is needed there.
+// its API: no controller of ours is needed there, though there is one that does the
+// same for Workflow resources (deploy/kubernetes/controller).
 //
 // # What is deployed
 //
@@ -23,7 +24,7 @@
 // connection (wrap.Options.Linger), wrap 1 goes first, and then those that it calls.
 // Where anything fails before the switch, the new revision is removed. What was left
 // half done, because nobody was there to remove it, is finished by the next Apply or
-// taken away by Down.
+// taken away by Down. The steps of this are Rollout's; Apply waits between them.
 //
 // Objects are applied on the server's side with the field manager "chiron": what
 // others own of them (an autoscaler the number of replicas, a user a label) stays.

@@ -8,7 +8,8 @@
 //	planning.go  the search's plan for them, or a Refusal: the reason of the condition
 //	planner.go   who asks for the same again gets the same plan, without a search
 //	workload.go  the plan's wraps and their images, as package kubernetes applies them
-//	reconcile.go looks, does the next step, and says when to look again
+//	reconcile.go takes one Workflow at a time, and writes its status
+//	advance.go   looks, does the next step, and says when to look again
 //	status.go    conditions, and events where they change
 //	watch.go     whose change wakes up which Workflow
 //
