@@ -77,7 +77,7 @@ func (s *session) prepare(ctx context.Context, w *subject) error {
 			continue
 		}
 		s.tell(w, name, "search a plan", 0, 0)
-		one, err := searched(ctx, name, w.project, measured, s.archive.calibration, p.SLO, s.cpus)
+		one, err := searched(ctx, name, w.project, measured, s.archive.calibration, p.SLO, s.cpus, 0)
 		if err != nil {
 			return err
 		}
@@ -98,8 +98,8 @@ func fixed(m model.Model, project *workflow.Project, measured *profile.Profile) 
 }
 
 // searched is a plan that is searched for an SLO on a machine with so many CPUs.
-// The SLO is meant at a percentile.
-func searched(ctx context.Context, name string, project *workflow.Project, measured *profile.Profile, c *predict.Calibration, slo time.Duration, cpus int) (made, error) {
+// The SLO is meant at a percentile, of so many drawn requests; 0: predict's default.
+func searched(ctx context.Context, name string, project *workflow.Project, measured *profile.Profile, c *predict.Calibration, slo time.Duration, cpus, drawn int) (made, error) {
 	p := pgp.Problem{
 		Workflow: project.Name, Definition: project.Definition, Functions: project.Functions,
 		Profile: measured, Calibration: c, SLO: slo, CPUs: cpus,
@@ -110,7 +110,7 @@ func searched(ctx context.Context, name string, project *workflow.Project, measu
 		return made{}, err
 	}
 	p.AtPercentile = func(pl *plan.Plan) (time.Duration, error) {
-		return predictor.Percentile(pl, percentile, predict.DistributionOptions{})
+		return predictor.Percentile(pl, percentile, predict.DistributionOptions{Samples: drawn})
 	}
 	r, err := pgp.Search(ctx, p)
 	if errors.Is(err, model.ErrConflict) {

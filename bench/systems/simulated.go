@@ -58,7 +58,7 @@ func simulated(m *measured, c *predict.Calibration, w *Workflow) ([]Simulated, e
 		pl := row.plan
 		if (&pgp.Problem{}).As(row.System) {
 			project := &workflow.Project{Name: m.name, Definition: m.definition}
-			found, err := searched(context.Background(), row.System, project, m.profile, c, base+Slack, nodeCPUs)
+			found, err := searched(context.Background(), row.System, project, m.profile, c, base+Slack, nodeCPUs, samples)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", row.System, err)
 			}

@@ -55,6 +55,9 @@ func (s *search) shared(ctx context.Context, r *Result, known map[int]*attempt) 
 			if c, err = p.improve(ctx, w, cpus, asFastAsCanBe); err != nil {
 				return nil, err
 			}
+			if r.Met, err = s.meets(r, c); err != nil {
+				return nil, err
+			}
 		}
 		if err := s.allowed(c.plan); err != nil {
 			return nil, fmt.Errorf("%s: %w", NameShared, err)
@@ -70,9 +73,6 @@ func (s *search) shared(ctx context.Context, r *Result, known map[int]*attempt) 
 		}
 		r.note(s, a, r.Target, known)
 		best = faster(best, c)
-		if r.Met, err = s.meets(r, c); err != nil {
-			return nil, err
-		}
 		if r.Met {
 			return c, nil
 		}
