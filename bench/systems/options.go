@@ -98,7 +98,7 @@ const (
 // Quick are the options of a run that shows how things are, within minutes: fewer
 // rounds, shorter loads, shorter profiles.
 func Quick() Options {
-	return Options{Rounds: 10, Load: 600 * time.Millisecond, Budget: 1500 * time.Millisecond}
+	return Options{Rounds: 7, Load: 600 * time.Millisecond, Budget: time.Second}
 }
 
 // ErrUse says that options cannot be.
