@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,8 +20,7 @@ type Options struct {
 	// earlier build is replaced in one step, and left alone where the new one
 	// would be the same.
 	OutDir string
-	// CacheDir keeps installed requirements between builds; empty: the folder
-	// chiron in the user's cache folder (os.UserCacheDir).
+	// CacheDir keeps installed requirements between builds; empty: CacheFolder's.
 	CacheDir string
 	// Interpreter resolves a function's declared runtime to an executable's
 	// absolute path; nil: host.FindInterpreter.
@@ -129,12 +127,8 @@ func newBuilder(ctx context.Context, o Options) (*builder, error) {
 	if b.OutDir, err = filepath.Abs(o.OutDir); err != nil {
 		return nil, fmt.Errorf("build bundles: %w", err)
 	}
-	if b.CacheDir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("build bundles: no cache folder: %w: set HOME, or name a folder", err)
-		}
-		b.CacheDir = filepath.Join(cache, "chiron")
+	if b.CacheDir, err = CacheFolder(o.CacheDir); err != nil {
+		return nil, fmt.Errorf("build bundles: %w", err)
 	}
 	if b.Interpreter == nil {
 		b.Interpreter = findInterpreter
@@ -195,23 +189,17 @@ func (b *builder) wrap(ctx context.Context, index int, dir string) error {
 }
 
 // functions of a wrap's tasks, sorted by name. plan.Check has seen to it that
-// they are there and share language and runtime.
+// they share language and runtime.
 func (b *builder) functions(w *plan.Wrap) ([]*workflow.Function, error) {
-	set := make(map[string]*workflow.Function)
-	for _, p := range w.Processes {
-		for _, task := range p.Tasks {
-			if state, ok := b.Project.Definition.State(task); ok && b.Project.Functions[state.Function] != nil {
-				set[state.Function] = b.Project.Functions[state.Function]
-			}
-		}
+	names, err := w.Functions(b.Project.Definition)
+	if err != nil {
+		return nil, err
 	}
-	if len(set) == 0 {
-		return nil, errors.New("the project has none of its functions: plan again")
-	}
-	names := slices.Sorted(maps.Keys(set))
 	functions := make([]*workflow.Function, len(names))
 	for i, n := range names {
-		functions[i] = set[n]
+		if functions[i] = b.Project.Functions[n]; functions[i] == nil {
+			return nil, fmt.Errorf("the project has no function %q: plan again", n)
+		}
 		if !isFolderName(n) {
 			return nil, fmt.Errorf("function name %q cannot be a folder's: use letters, digits, '-', '_' and '.'", n)
 		}
@@ -255,7 +243,7 @@ func (b *builder) write(dir string, w *plan.Wrap, functions []*workflow.Function
 		return err
 	}
 	for name, content := range map[string][]byte{
-		"wrap.json": data, "plan.json": b.plan, "workflow.asl.json": b.definition,
+		plan.ManifestFile: data, plan.PlanFile: b.plan, plan.DefinitionFile: b.definition,
 	} {
 		if err := writeFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return err
@@ -301,5 +289,5 @@ func isBundle(dir string) bool {
 	if len(entries) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "wrap.json" })
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == plan.ManifestFile })
 }

@@ -99,7 +99,7 @@ func Open(dir string) (Bundle, error) {
 		return Bundle{}, fmt.Errorf("open bundle: %w", err)
 	}
 	b := Bundle{Dir: dir}
-	data, err := readBounded(filepath.Join(dir, "wrap.json"))
+	data, err := readBounded(filepath.Join(dir, plan.ManifestFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return b, fmt.Errorf("%s is no bundle: it has no wrap.json: build it again: %w", dir, err)
 	}

@@ -54,10 +54,16 @@ func GatherFacts(ctx context.Context, o PrepareOptions, calibrated bool) (*Facts
 const maxCalibration = 64 << 10
 
 func calibrationText(file string) ([]byte, error) {
-	if _, err := predict.ReadCalibration(file); err != nil {
+	text, err := strictjson.ReadFile(file, maxCalibration)
+	if err == nil {
+		if _, err = predict.DecodeCalibration(text); err != nil {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("calibration: %w: name a file that chiron calibrate wrote", err)
 	}
-	return strictjson.ReadFile(file, maxCalibration)
+	return text, nil
 }
 
 // profileText is the text of a profile.json on which plans of the project can be

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/chiron-faas/chiron/bundle"
 	"github.com/chiron-faas/chiron/bundle/oci"
@@ -42,19 +41,11 @@ func NameImages(p *workflow.Project, pl *plan.Plan, naming oci.Naming) (*Images,
 	all := &Images{References: make(map[string]string)}
 	for i := range pl.Wraps {
 		w := &pl.Wraps[i]
-		b := bundle.Bundle{Wrap: w.Name, PlanID: pl.Digest()}
-		for _, process := range w.Processes {
-			for _, task := range process.Tasks {
-				state, ok := p.Definition.State(task)
-				if !ok {
-					return nil, fmt.Errorf("wrap %q: the plan places %q, which is no Task of the definition: plan again", w.Name, task)
-				}
-				b.Functions = append(b.Functions, state.Function)
-			}
+		functions, err := w.Functions(p.Definition)
+		if err != nil {
+			return nil, err
 		}
-		slices.Sort(b.Functions)
-		b.Functions = slices.Compact(b.Functions)
-		all.Bundles = append(all.Bundles, b)
+		all.Bundles = append(all.Bundles, bundle.Bundle{Wrap: w.Name, PlanID: pl.Digest(), Functions: functions})
 		all.References[w.Name] = naming.Name(&oci.Image{Workflow: p.Name, Wrap: w.Name})
 	}
 	return all, nil

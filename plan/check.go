@@ -118,6 +118,21 @@ func (w *Wrap) TaskNames() []string {
 	return names
 }
 
+// Functions that the wrap's tasks call, sorted. The error names a task that the
+// definition does not have.
+func (w *Wrap) Functions(d *workflow.Definition) ([]string, error) {
+	var functions []string
+	for _, task := range w.TaskNames() {
+		state, ok := d.State(task)
+		if !ok {
+			return nil, fmt.Errorf("wrap %q: the plan places %q, which is no Task of the definition: plan again", w.Name, task)
+		}
+		functions = append(functions, state.Function)
+	}
+	slices.Sort(functions)
+	return slices.Compact(functions), nil
+}
+
 // Place says where a task runs: the indices of its wrap and, in that, of its
 // process.
 type Place struct {

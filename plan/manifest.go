@@ -2,6 +2,13 @@ package plan
 
 import "time"
 
+// Files of a bundle that say what its wrap is.
+const (
+	ManifestFile   = "wrap.json"
+	PlanFile       = "plan.json"
+	DefinitionFile = "workflow.asl.json"
+)
+
 // Manifest is the whole input of a wrap's agent besides the functions' code:
 // the file wrap.json at the root of a bundle. bundle writes it, wrap reads it.
 //

@@ -68,7 +68,7 @@ func holds(m *plan.Manifest) string {
 }
 
 func readPlanFolder(dir string) (*plan.Plan, *workflow.Definition, error) {
-	const give = "give the folder that has " + planFile + " and " + definitionFile
+	const give = "give the folder that has " + plan.PlanFile + " and " + plan.DefinitionFile
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil, fmt.Errorf("there is no plan folder %s: %s", dir, give)
@@ -77,7 +77,7 @@ func readPlanFolder(dir string) (*plan.Plan, *workflow.Definition, error) {
 	case !info.IsDir():
 		return nil, nil, fmt.Errorf("%s is no plan folder, but a file: %s", dir, give)
 	}
-	for _, name := range []string{planFile, definitionFile} {
+	for _, name := range []string{plan.PlanFile, plan.DefinitionFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
 			return nil, nil, fmt.Errorf("plan folder %s has no %s: %s", dir, name, give)
 		}

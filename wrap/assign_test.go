@@ -23,7 +23,7 @@ func writePlanFolder(t *testing.T, definition string, wraps ...plan.Wrap) (strin
 	}
 	dir := t.TempDir()
 	if err := errors.Join(
-		os.WriteFile(filepath.Join(dir, planFile), text.Bytes(), 0o644), os.WriteFile(filepath.Join(dir, definitionFile), []byte(definition), 0o644),
+		os.WriteFile(filepath.Join(dir, plan.PlanFile), text.Bytes(), 0o644), os.WriteFile(filepath.Join(dir, plan.DefinitionFile), []byte(definition), 0o644),
 	); err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,11 @@ func TestAssign(t *testing.T) {
 		"no such wrap":      {Options{PlanDir: good, Wrap: "wrap-3"}, `the plan has no wrap "wrap-3": choose one of wrap-1, wrap-2`},
 		"no folder":         {Options{PlanDir: good + "/no", Wrap: "wrap-1"}, "there is no plan folder " + good + "/no: give the folder that has plan.json"},
 		"a file":            {Options{PlanDir: good + "/plan.json", Wrap: "wrap-1"}, "is no plan folder, but a file"},
-		"no plan":           {Options{PlanDir: half(planFile, ""), Wrap: "wrap-1"}, "has no plan.json: give"},
-		"no definition":     {Options{PlanDir: half(definitionFile, ""), Wrap: "wrap-1"}, "has no workflow.asl.json: give"},
-		"half a plan":       {Options{PlanDir: half(planFile, `{"apiVersion":"chiron/v1","wraps":[{`), Wrap: "wrap-1"}, "plan.json: it is truncated after 36 bytes"},
-		"another version":   {Options{PlanDir: half(planFile, `{"apiVersion":"chiron/v9"}`), Wrap: "wrap-1"}, `its apiVersion is "chiron/v9"`},
-		"half a definition": {Options{PlanDir: half(definitionFile, tasks[:40]), Wrap: "wrap-1"}, "workflow.asl.json:"},
+		"no plan":           {Options{PlanDir: half(plan.PlanFile, ""), Wrap: "wrap-1"}, "has no plan.json: give"},
+		"no definition":     {Options{PlanDir: half(plan.DefinitionFile, ""), Wrap: "wrap-1"}, "has no workflow.asl.json: give"},
+		"half a plan":       {Options{PlanDir: half(plan.PlanFile, `{"apiVersion":"chiron/v1","wraps":[{`), Wrap: "wrap-1"}, "plan.json: it is truncated after 36 bytes"},
+		"another version":   {Options{PlanDir: half(plan.PlanFile, `{"apiVersion":"chiron/v9"}`), Wrap: "wrap-1"}, `its apiVersion is "chiron/v9"`},
+		"half a definition": {Options{PlanDir: half(plan.DefinitionFile, tasks[:40]), Wrap: "wrap-1"}, "workflow.asl.json:"},
 		"function missing": {
 			Options{PlanDir: foreign, Wrap: "wrap-2"},
 			`wrap "wrap-2" runs task "Z", whose function "z" is not in bundle ` + bundle + `, which has a, b, c for python 3.12: run the wrap from an image with that function`,

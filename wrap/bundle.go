@@ -26,19 +26,13 @@ type bundle struct {
 	wrap int
 }
 
-// The files of a plan, in a bundle or in a folder of their own.
-const (
-	planFile       = "plan.json"
-	definitionFile = "workflow.asl.json"
-)
-
 func readBundle(o Options) (*bundle, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("bundle folder: %w", err)
 	}
 	b := &bundle{dir: dir, source: "bundle " + dir}
-	if b.manifest, err = plan.ReadManifest(filepath.Join(dir, "wrap.json")); err != nil {
+	if b.manifest, err = plan.ReadManifest(filepath.Join(dir, plan.ManifestFile)); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("%s is no bundle folder: it has no wrap.json: %w", dir, err)
 		}
@@ -57,11 +51,11 @@ func readBundle(o Options) (*bundle, error) {
 }
 
 func readPlan(dir string) (*plan.Plan, *workflow.Definition, error) {
-	p, err := plan.Read(filepath.Join(dir, planFile))
+	p, err := plan.Read(filepath.Join(dir, plan.PlanFile))
 	if err != nil {
 		return nil, nil, err
 	}
-	file := filepath.Join(dir, definitionFile)
+	file := filepath.Join(dir, plan.DefinitionFile)
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the plan's definition: %w", err)

@@ -128,12 +128,9 @@ func newBuilder(ctx context.Context, o Options) (*builder, error) {
 	if err := plan.Check(o.Plan, o.Project.Definition, o.Project.Functions, &o.Project.Rules); err != nil {
 		return nil, fmt.Errorf("build images: %w", err)
 	}
-	if b.CacheDir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("build images: no cache folder: %w: set HOME, or name a folder", err)
-		}
-		b.CacheDir = filepath.Join(cache, "chiron")
+	var err error
+	if b.CacheDir, err = bundle.CacheFolder(o.CacheDir); err != nil {
+		return nil, fmt.Errorf("build images: %w", err)
 	}
 	if b.Keychain == nil {
 		b.Keychain = authn.DefaultKeychain
@@ -150,7 +147,6 @@ func newBuilder(ctx context.Context, o Options) (*builder, error) {
 		}
 		b.agents = append(b.agents, a)
 	}
-	var err error
 	if b.store, err = openStore(filepath.Join(b.CacheDir, "images")); err != nil {
 		return nil, err
 	}

@@ -9,15 +9,18 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"runtime/debug"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/chiron-faas/chiron/bundle"
 )
 
-// ProgramOptions of BuildProgram. Name, Files and CacheDir are needed.
+// ProgramOptions of BuildProgram. Name and Files are needed.
 type ProgramOptions struct {
 	// Name of the program, and of its image.
 	Name string
@@ -38,10 +41,14 @@ func ProgramPath(name string) string { return path.Join("/", name) }
 // of the same files.
 func BuildProgram(ctx context.Context, o ProgramOptions) (Image, error) {
 	img := Image{Program: o.Name}
-	if o.Name == "" || len(o.Files) == 0 || o.CacheDir == "" {
-		return img, errors.New("build a program's image: Options.Name, Files and CacheDir are needed")
+	if o.Name == "" || len(o.Files) == 0 {
+		return img, errors.New("build a program's image: Options.Name and Files are needed")
 	}
-	s, err := openStore(o.CacheDir)
+	cache, err := bundle.CacheFolder(o.CacheDir)
+	if err != nil {
+		return img, fmt.Errorf("build a program's image: %w", err)
+	}
+	s, err := openStore(filepath.Join(cache, "images"))
 	if err != nil {
 		return img, err
 	}

@@ -106,16 +106,11 @@ func (k *kubeconfig) check() error {
 
 // contexts lists those that there are.
 func (k *kubeconfig) contexts() string {
-	const most = 8
 	names := slices.Sorted(maps.Keys(k.text.Contexts))
-	more := ""
-	if n := len(names) - most; n > 0 {
-		names, more = names[:most], fmt.Sprintf(" and %d more", n)
-	}
 	for i := range names {
 		names[i] = strconv.Quote(names[i])
 	}
-	return strings.Join(names, ", ") + more
+	return few(names, 8)
 }
 
 // unfit says what a context lacks.

@@ -7,18 +7,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
 
-// PlanFile is the key of a plan's ConfigMap that has the plan.
-const PlanFile = "plan.json"
+	"github.com/chiron-faas/chiron/plan"
+)
 
 const (
 	// planMount is where pods find the plan that their images do not hold.
 	planMount  = "/etc/chiron/plan"
 	planVolume = "plan"
-	// maxPlanFiles is the most that a ConfigMap's values may have, bytes (the API's
+	// maxConfigMap is the most that a ConfigMap's values may have, bytes (the API's
 	// MaxSecretSize).
-	maxPlanFiles = 1 << 20
+	maxConfigMap = 1 << 20
 )
 
 // planFiles are what the agent's --plan reads, by their names; nil where the images
@@ -31,11 +30,11 @@ func planFiles(w *Workload) (map[string]string, error) {
 	if err := w.Plan.Placement().Encode(&text); err != nil {
 		return nil, fmt.Errorf("deploy %q: %w", w.Name, err)
 	}
-	if size := text.Len() + len(w.Definition); size > maxPlanFiles {
+	if size := text.Len() + len(w.Definition); size > maxConfigMap {
 		return nil, fmt.Errorf("deploy %q: its plan and its definition have %d bytes, and a cluster's ConfigMap holds %d: deploy images of the plan (chiron deploy), or divide the workflow",
-			w.Name, size, maxPlanFiles)
+			w.Name, size, maxConfigMap)
 	}
-	return map[string]string{PlanFile: text.String(), "workflow.asl.json": string(w.Definition)}, nil
+	return map[string]string{plan.PlanFile: text.String(), plan.DefinitionFile: string(w.Definition)}, nil
 }
 
 // planMap brings the plan to the pods of its revision. It is never changed: another

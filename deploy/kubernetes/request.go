@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/chiron-faas/chiron/deploy/kubernetes/v1alpha1"
 	"github.com/chiron-faas/chiron/internal/dnslabel"
@@ -103,14 +101,10 @@ func (r *Request) meta(name string, s Settings) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: s.Namespace, Labels: map[string]string{"app.kubernetes.io/name": r.Name}}
 }
 
-// Sizes of what ConfigMaps hold, bytes.
-const (
-	// maxPlainText is what is shown as it is; more is compressed. kubectl apply keeps
-	// an object once more in an annotation, with quotes escaped, and annotations have
-	// 256 KiB together (apimachinery's TotalAnnotationSizeLimitB).
-	maxPlainText = 128 << 10
-	maxConfigMap = maxPlanFiles
-)
+// maxPlainText is what a ConfigMap shows as it is, bytes; more is compressed. kubectl
+// apply keeps an object once more in an annotation, with quotes escaped, and annotations
+// have 256 KiB together (apimachinery's TotalAnnotationSizeLimitB).
+const maxPlainText = 128 << 10
 
 // configMap holds a file: compressed where it is large.
 func (r *Request) configMap(name, key string, text []byte, s Settings) (*corev1.ConfigMap, error) {
@@ -141,15 +135,7 @@ func (r *Request) slo() *v1alpha1.SLO {
 	if r.Latency == 0 {
 		return nil
 	}
-	p := intstr.FromString("mean")
-	switch whole := int32(r.Percentile); {
-	case r.Percentile == 0:
-	case float64(whole) == r.Percentile:
-		p = intstr.FromInt32(whole)
-	default:
-		p = intstr.FromString(strconv.FormatFloat(r.Percentile, 'f', -1, 64))
-	}
-	return &v1alpha1.SLO{Latency: r.Latency.String(), Percentile: &p}
+	return &v1alpha1.SLO{Latency: r.Latency.String(), Percentile: new(v1alpha1.Percentile(r.Percentile))}
 }
 
 func variables(env []string) []v1alpha1.Variable {

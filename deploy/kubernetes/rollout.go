@@ -85,13 +85,18 @@ func (t *Target) Serving(ctx context.Context, deployment string, owner types.UID
 	if there.service == nil || !metav1.IsControlledBy(there.service, &metav1.ObjectMeta{UID: owner}) {
 		return &Standing{}, nil
 	}
-	s := &Standing{there: there, Status: there.status(deployment, t.client.namespace), Serves: there.service.Spec.Selector[LabelRevision]}
-	for i := range there.deployments {
-		if revision := there.deployments[i].Labels[LabelRevision]; revision != s.Serves && !slices.Contains(s.Others, revision) {
-			s.Others = append(s.Others, revision)
+	serves := there.service.Spec.Selector[LabelRevision]
+	return &Standing{there: there, Status: there.status(deployment, t.client.namespace), Serves: serves, Others: there.others(serves)}, nil
+}
+
+// others are the revisions but one that have Deployments.
+func (s *there) others(but string) (revisions []string) {
+	for i := range s.deployments {
+		if r := s.deployments[i].Labels[LabelRevision]; r != but && !slices.Contains(revisions, r) {
+			revisions = append(revisions, r)
 		}
 	}
-	return s, nil
+	return revisions
 }
 
 // stand is Look without the question whose it is.
@@ -101,17 +106,14 @@ func (r *Rollout) stand(ctx context.Context) (*Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standing{there: there, Status: there.status(m.Deployment, r.target.client.namespace)}
+	s := &Standing{there: there, Status: there.status(m.Deployment, r.target.client.namespace), Others: there.others(m.Revision)}
 	if there.service != nil {
 		s.Serves = there.service.Spec.Selector[LabelRevision]
 	}
 	made := 0
 	for i := range there.deployments {
 		d := &there.deployments[i]
-		if revision := d.Labels[LabelRevision]; revision != m.Revision {
-			if !slices.Contains(s.Others, revision) {
-				s.Others = append(s.Others, revision)
-			}
+		if d.Labels[LabelRevision] != m.Revision {
 			continue
 		}
 		made++

@@ -91,13 +91,8 @@ func namesOf(cert *x509.Certificate) string {
 	for _, ip := range cert.IPAddresses {
 		names = append(names, ip.String())
 	}
-	const most = 6
-	more := ""
-	if n := len(names) - most; n > 0 {
-		names, more = names[:most], fmt.Sprintf(" and %d more", n)
-	}
 	if len(names) == 0 {
 		return "none"
 	}
-	return strings.Join(names, ", ") + more
+	return few(names, 6)
 }

@@ -38,7 +38,7 @@ const warmPause = time.Second
 // cannot be had is left to the agents, which say what is wrong.
 func (k *keeper) startWarm(ctx context.Context) {
 	for _, b := range k.bundles {
-		m, err := plan.ReadManifest(filepath.Join(b.Dir, "wrap.json"))
+		m, err := plan.ReadManifest(filepath.Join(b.Dir, plan.ManifestFile))
 		if err != nil || k.warmOf(m.Lang, m.Runtime) != nil {
 			continue
 		}
@@ -78,7 +78,7 @@ func (k *keeper) warmFlags(w *wrap) []string {
 	if len(k.warm) == 0 {
 		return nil
 	}
-	m, err := plan.ReadManifest(filepath.Join(w.bundle.Dir, "wrap.json"))
+	m, err := plan.ReadManifest(filepath.Join(w.bundle.Dir, plan.ManifestFile))
 	if err != nil {
 		return nil // the agent says so
 	}

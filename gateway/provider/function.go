@@ -180,7 +180,7 @@ func (p *Provider) runBundle(ctx context.Context, v *version, name string, spec 
 
 // deployment is the one wrap that a function is, for the target.
 func (p *Provider) deployment(name string, spec openfaas.Deployment, b bundle.Bundle) (deploy.Deployment, error) {
-	pl, err := plan.Read(filepath.Join(b.Dir, "plan.json"))
+	pl, err := plan.Read(filepath.Join(b.Dir, plan.PlanFile))
 	if err != nil {
 		return deploy.Deployment{}, errBadImage{err}
 	}

@@ -42,7 +42,7 @@ var controllerImage = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	img, err := oci.BuildProgram(ctx, oci.ProgramOptions{
-		Name: controllerName, Files: []string{filepath.Join(scratch, controllerName)}, CacheDir: filepath.Join(scratch, "cache", "images"),
+		Name: controllerName, Files: []string{filepath.Join(scratch, controllerName)}, CacheDir: filepath.Join(scratch, "cache"),
 	})
 	if err != nil {
 		return "", err

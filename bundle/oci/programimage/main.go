@@ -39,7 +39,7 @@ func run(ctx context.Context, out, errs io.Writer, args []string) int {
 	set.StringVar(&naming.Tag, "tag", oci.DefaultTag, "`tag` of its name")
 	set.StringVar(&o.Name, "name", "", "`name` of the program in it; default: that of the first file")
 	set.StringVar(&o.Description, "description", "", "one line about it, a `text`")
-	set.StringVar(&o.CacheDir, "cache", "", "`folder` that keeps layers; default: chiron/images in the user's cache folder")
+	set.StringVar(&o.CacheDir, "cache", "", "`folder` that keeps layers; default: chiron in the user's cache folder")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -66,13 +66,6 @@ func run(ctx context.Context, out, errs io.Writer, args []string) int {
 
 // build makes the image, and says by which names it is found.
 func build(ctx context.Context, o oci.ProgramOptions, naming oci.Naming, tarball string) (names []string, err error) {
-	if o.CacheDir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no cache folder: %w: set HOME, or name one with -cache", err)
-		}
-		o.CacheDir = filepath.Join(cache, "chiron", "images")
-	}
 	img, err := oci.BuildProgram(ctx, o)
 	if err != nil {
 		return nil, err

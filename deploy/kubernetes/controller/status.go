@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/chiron-faas/chiron/deploy/kubernetes"
 	"github.com/chiron-faas/chiron/deploy/kubernetes/v1alpha1"
@@ -137,20 +136,9 @@ func planStatus(revision string, p *plan.Plan) *v1alpha1.PlanStatus {
 	s := &v1alpha1.PlanStatus{ID: p.Digest(), Revision: revision, CPUs: int32(p.CPUs()), Wraps: int32(len(p.Wraps))}
 	if o := p.Objective; o != nil {
 		s.Predicted = shown(o.Predicted).String()
-		s.Percentile = new(percentileOf(o.Percentile))
+		s.Percentile = new(v1alpha1.Percentile(o.Percentile))
 	}
 	return s
-}
-
-// percentileOf writes one as a spec has it.
-func percentileOf(p float64) intstr.IntOrString {
-	if p == 0 {
-		return intstr.FromString("mean")
-	}
-	if p == float64(int32(p)) {
-		return intstr.FromInt32(int32(p))
-	}
-	return intstr.FromString(plan.AtPercentile(p)[1:]) // without its "p"
 }
 
 // failed says that a revision did not come up, and when it is tried again.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,17 +28,13 @@ func manifests(w *v1alpha1.Workflow, r *request, p *plan.Plan, digest string) (*
 	}
 	for i := range p.Wraps {
 		wrap := &p.Wraps[i]
-		for _, task := range wrap.TaskNames() {
-			state, ok := r.definition.State(task)
-			if !ok {
-				return nil, fmt.Errorf("wrap %q: the plan places %q, which is no Task of the definition", wrap.Name, task)
-			}
-			// The plan keeps apart what is in two images.
-			load.Images[wrap.Name] = r.images[r.imageOf[state.Function]].Image
-			load.Functions[wrap.Name] = append(load.Functions[wrap.Name], state.Function)
+		functions, err := wrap.Functions(r.definition)
+		if err != nil {
+			return nil, err
 		}
-		slices.Sort(load.Functions[wrap.Name])
-		load.Functions[wrap.Name] = slices.Compact(load.Functions[wrap.Name])
+		load.Functions[wrap.Name] = functions
+		// The plan keeps apart what is in two images.
+		load.Images[wrap.Name] = r.images[r.imageOf[functions[0]]].Image
 	}
 	m, err := kubernetes.Manifest(load, r.settings)
 	if err != nil {
@@ -77,7 +72,7 @@ func readKept(ctx context.Context, t *kubernetes.Target, w *v1alpha1.Workflow) (
 }
 
 func decodeKept(m *corev1.ConfigMap) *plan.Plan {
-	p, err := plan.Decode([]byte(m.Data[kubernetes.PlanFile]))
+	p, err := plan.Decode([]byte(m.Data[plan.PlanFile]))
 	if err != nil {
 		return nil
 	}

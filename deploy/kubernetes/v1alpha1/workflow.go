@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"strconv"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -77,6 +79,17 @@ type SLO struct {
 	// Percentile at which it is meant: a number under 100, one with a fraction as a
 	// text ("99.9"), or "mean"; nil: workflow.DefaultPercentile.
 	Percentile *intstr.IntOrString `json:"percentile,omitempty"`
+}
+
+// Percentile is one as SLO and PlanStatus have it; 0 is the mean.
+func Percentile(p float64) intstr.IntOrString {
+	switch whole := int32(p); {
+	case p == 0:
+		return intstr.FromString("mean")
+	case float64(whole) == p:
+		return intstr.FromInt32(whole)
+	}
+	return intstr.FromString(strconv.FormatFloat(p, 'f', -1, 64))
 }
 
 // Source is a key of a ConfigMap of the Workflow's namespace.
