@@ -1,7 +1,5 @@
 package predict
 
-import "slices"
-
 // Linux keeps a queue for each CPU, and balances them slowly
 // (kernel/sched/fair.c):
 //
@@ -89,7 +87,13 @@ func (s *simulation) pulled(t int) int64 {
 func (s *simulation) noteWaiting() {
 	q := &s.processor
 	for c := range q.slots {
-		if at := &q.slots[c]; !slices.ContainsFunc(q.line, func(t int) bool { return s.threads[t].home == c }) {
+		q.slots[c].waits = false
+	}
+	for _, t := range q.line {
+		q.slots[s.threads[t].home].waits = true
+	}
+	for c := range q.slots {
+		if at := &q.slots[c]; !at.waits {
 			at.queue = never
 		} else if at.queue == never {
 			at.queue = s.now

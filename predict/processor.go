@@ -37,6 +37,7 @@ type slot struct {
 	until  int64 // end of its turn
 	idle   int64 // since when it has no thread
 	queue  int64 // since when threads wait for it; never: none does
+	waits  bool  // whether one does: noteWaiting's own
 }
 
 const (
@@ -85,12 +86,7 @@ func (s *simulation) share() {
 			s.vacate(c)
 		}
 	}
-	q.line = q.line[:0]
-	for _, t := range s.running {
-		if s.threads[t].on == 0 {
-			q.line = append(q.line, t)
-		}
-	}
+	s.lineUp()
 	if len(q.line) > 0 {
 		s.endTurns()
 		s.fill()
@@ -107,6 +103,28 @@ func (s *simulation) share() {
 	s.setRates()
 	if s.recording {
 		s.noteQueues()
+	}
+}
+
+// lineUp puts all in line that want a CPU and have none. Who was in it stays where
+// it was: what is nearly in order is sorted soon.
+func (s *simulation) lineUp() {
+	q := &s.processor
+	was := q.line
+	q.line = q.line[:0]
+	for _, t := range was {
+		if th := &s.threads[t]; th.wants && th.on == 0 {
+			th.lined = true
+			q.line = append(q.line, t)
+		}
+	}
+	for _, t := range s.running {
+		if th := &s.threads[t]; th.on == 0 && !th.lined {
+			q.line = append(q.line, t)
+		}
+	}
+	for _, t := range q.line {
+		s.threads[t].lined = false
 	}
 }
 
@@ -235,5 +253,5 @@ func (s *simulation) readyProcessor() {
 	for c := len(s.alone); c < s.cpus; c++ {
 		s.alone = append(s.alone, c)
 	}
-	q.turnEnd, q.waker = never, 0
+	q.turnEnd, q.waker, q.line = never, 0, q.line[:0]
 }

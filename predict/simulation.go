@@ -72,11 +72,12 @@ type thread struct {
 	left int64
 	// rate of progress: num/den, where it has a CPU; num is 0 where it has none.
 	num, den int64
-	// wants says that it wants a CPU, woke that it has just begun to; on is the one
-	// that it has, from 1; 0: none, since queued. had is how long it has had one.
-	wants, woke bool
-	on          int
-	had, queued int64
+	// wants says that it wants a CPU, woke that it has just begun to, lined that it
+	// is in the processor's line (lineUp's own); on is the one that it has, from 1;
+	// 0: none, since queued. had is how long it has had one.
+	wants, woke, lined bool
+	on                 int
+	had, queued        int64
 	// home is the CPU in whose queue it is, last the one that it had last and waker
 	// the one that its waker had, from 1; 0: not known, or none.
 	home, last, waker int
