@@ -126,12 +126,17 @@ func (s *search) fewestCPUs(ctx context.Context, r *Result, known map[int]*attem
 			return best, nil
 		}
 		first = a.cpus
-		// As much under the SLO as the percentile is over it; the next plan has
-		// another spread, so at least a little.
-		tighter := time.Duration(float64(best.latency) / float64(r.AtPercentile) * float64(s.SLO))
-		r.tighten(min(tighter, best.latency-1, r.Target-r.Target/500))
+		r.tighten(s.tighter(r, best))
 	}
 	return s.fastest(ctx, r, known)
+}
+
+// tighter is the target after a plan that meets it, but not the SLO at its
+// percentile: as much under the SLO as the percentile is over it; the next plan has
+// another spread, so at least a little.
+func (s *search) tighter(r *Result, c *candidate) time.Duration {
+	under := time.Duration(float64(c.latency) / float64(r.AtPercentile) * float64(s.SLO))
+	return min(under, c.latency-1, r.Target-r.Target/500)
 }
 
 // meets says whether a candidate meets the SLO, at its percentile.

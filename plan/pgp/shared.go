@@ -3,7 +3,6 @@ package pgp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -36,52 +35,67 @@ func (s *search) shared(ctx context.Context, r *Result, known map[int]*attempt) 
 	defer s.letGo(w)
 	p := s.newPinning(made)
 	var best *candidate
-	for cpus := 1; cpus <= min(len(p.processes), s.last); cpus++ {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+	for cpus := 1; cpus <= s.sharable(p); cpus++ {
+		if bound := s.atLeast(cpus); s.SLO > 0 && bound > r.Target {
+			r.skip(cpus, bound)
+			continue
 		}
-		if n := s.limits.CPUs; n > 0 && cpus > n {
-			break
-		}
-		p.deal(cpus)
-		c, err := p.improve(ctx, w, cpus, r.Target)
+		c, err := s.sharing(ctx, r, p, w, cpus, known)
 		if err != nil {
+			return nil, err
+		}
+		if best = faster(best, c); r.Met {
+			return c, nil
+		}
+	}
+	if best == nil { // out of reach of all: the nearest is where there is most room
+		return s.sharing(ctx, r, p, w, s.sharable(p), known)
+	}
+	r.Met, err = s.meets(r, best)
+	return best, err
+}
+
+// sharable is the most CPUs that the processes can share.
+func (s *search) sharable(p *pinning) int {
+	most := min(len(p.processes), s.last)
+	if n := s.limits.CPUs; n > 0 {
+		most = min(most, n)
+	}
+	return most
+}
+
+// sharing is the best on so many CPUs; r says whether it meets the SLO, and has a
+// tighter target where it does on average only.
+func (s *search) sharing(ctx context.Context, r *Result, p *pinning, w *worker, cpus int, known map[int]*attempt) (*candidate, error) {
+	p.deal(cpus)
+	var c *candidate
+	for range maxTightened {
+		var err error
+		if c, err = p.improve(ctx, w, cpus, r.Target); err != nil {
 			return nil, err
 		}
 		if r.Met, err = s.meets(r, c); err != nil {
 			return nil, err
 		}
-		if !r.Met && c.within(s.SLO) { // on average only
-			if c, err = p.improve(ctx, w, cpus, asFastAsCanBe); err != nil {
-				return nil, err
-			}
-			if r.Met, err = s.meets(r, c); err != nil {
-				return nil, err
-			}
+		if r.Met || !c.within(r.Target) {
+			break
 		}
-		if err := s.allowed(c.plan); err != nil {
-			return nil, fmt.Errorf("%s: %w", NameShared, err)
-		}
-		a := &attempt{cpus: cpus, best: c, found: []*candidate{c}, evaluations: w.evaluations}
-		w.evaluations = 0
-		a.steps = []Step{{
-			Processes: len(p.processes), Mode: plan.Pool, Wraps: 1, CPUs: cpus, Shared: cpus < len(p.processes),
-			Memory: c.memory, Latency: c.latency, Meets: s.SLO == 0 || c.latency <= s.SLO,
-		}}
-		if !a.steps[0].Meets {
-			a.steps[0].Why = tooSlow(c.latency, r.Target, s.SLO)
-		}
-		r.note(s, a, r.Target, known)
-		best = faster(best, c)
-		if r.Met {
-			return c, nil
-		}
+		r.tighten(s.tighter(r, c))
 	}
-	if best == nil {
-		return nil, errors.New("no count of CPUs is allowed")
+	if err := s.allowed(c.plan); err != nil {
+		return nil, fmt.Errorf("%s: %w", NameShared, err)
 	}
-	r.Met, err = s.meets(r, best)
-	return best, err
+	a := &attempt{cpus: cpus, best: c, found: []*candidate{c}, evaluations: w.evaluations}
+	w.evaluations = 0
+	a.steps = []Step{{
+		Processes: len(p.processes), Mode: plan.Pool, Wraps: 1, CPUs: cpus, Shared: cpus < len(p.processes),
+		Memory: c.memory, Latency: c.latency, Meets: r.Met,
+	}}
+	if !a.steps[0].Meets {
+		a.steps[0].Why = tooSlow(c.latency, r.Target, s.SLO)
+	}
+	r.note(s, a, r.Target, known)
+	return c, nil
 }
 
 // pinning is which process of a wrap is on which of its CPUs.
@@ -152,9 +166,13 @@ func (p *pinning) deal(cpus int) {
 	}
 }
 
-// maxPinnings bounds the predictions of improve for a count of CPUs: those of
-// small workflows are all exchanges, those of large ones the first.
-const maxPinnings = 2000
+// Bounds of improve's predictions: those of small workflows are all exchanges, those
+// of large ones, of which each prediction takes longer, the first.
+const (
+	maxPinnings = 2000
+	// maxPinned is how many processes are in them all together.
+	maxPinned = 20_000
+)
 
 // improve moves processes to other CPUs, and exchanges them, while that makes the
 // plan faster and it is slower than target.
@@ -163,7 +181,7 @@ func (p *pinning) improve(ctx context.Context, w *worker, cpus int, target time.
 	if err != nil {
 		return nil, err
 	}
-	first := w.evaluations
+	last := w.evaluations + min(maxPinnings, maxPinned/len(p.on))
 	better := func() (bool, error) {
 		c, err := p.candidate(w, cpus)
 		if err != nil || c.latency >= best.latency {
@@ -172,12 +190,12 @@ func (p *pinning) improve(ctx context.Context, w *worker, cpus int, target time.
 		best = c
 		return true, nil
 	}
-	for again := cpus > 1; again && !best.within(target) && w.evaluations-first < maxPinnings; {
+	for again := cpus > 1; again && !best.within(target) && w.evaluations < last; {
 		again = false
 		for i := range p.on {
 			for c := range cpus {
 				was := p.on[i]
-				if c == was {
+				if c == was || w.evaluations >= last {
 					continue
 				}
 				if ctx.Err() != nil {
@@ -195,7 +213,7 @@ func (p *pinning) improve(ctx context.Context, w *worker, cpus int, target time.
 				p.on[i] = was
 			}
 			for k := range i {
-				if p.on[i] == p.on[k] || w.evaluations-first >= maxPinnings {
+				if p.on[i] == p.on[k] || p.alike(i, k) || w.evaluations >= last {
 					continue
 				}
 				p.on[i], p.on[k] = p.on[k], p.on[i]
@@ -213,6 +231,10 @@ func (p *pinning) improve(ctx context.Context, w *worker, cpus int, target time.
 	}
 	return best, nil
 }
+
+// alike says that two processes compute exactly as long in each stage, as those of
+// one function do: to exchange them is not worth a prediction.
+func (p *pinning) alike(i, k int) bool { return slices.Equal(p.load[i], p.load[k]) }
 
 // candidate is the plan of the pinning.
 func (p *pinning) candidate(w *worker, cpus int) (*candidate, error) {

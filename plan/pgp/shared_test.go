@@ -88,6 +88,66 @@ func TestSharedPoolAsked(t *testing.T) {
 	}
 }
 
+// TestSharedPoolPercentile: a pinning that meets the SLO on average only makes the
+// search go on with a tighter target, and counts of CPUs that the functions' work
+// alone fills for longer are not tried.
+func TestSharedPoolPercentile(t *testing.T) {
+	p := waiters(t)
+	predictor, err := predict.New(p.Definition, p.Profile, p.Calibration, predict.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.AtPercentile = func(pl *plan.Plan) (time.Duration, error) {
+		latency, err := predictor.Latency(pl)
+		return latency * 6 / 5, err
+	}
+	for p.SLO = 22 * time.Millisecond; ; p.SLO += time.Millisecond {
+		r, err := Search(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Met != (r.AtPercentile <= p.SLO) || len(r.Skipped)+len(r.Steps) == 0 {
+			t.Errorf("SLO %v: met %v with %v at the percentile, %d skipped", p.SLO, r.Met, r.AtPercentile, len(r.Skipped))
+		}
+		for _, st := range r.Steps {
+			if st.Meets && st.CPUs < r.Plan.CPUs() {
+				t.Errorf("SLO %v: %+v met it, but the plan has %d CPUs", p.SLO, st, r.Plan.CPUs())
+			}
+		}
+		for _, skipped := range r.Skipped {
+			if skipped.AtLeast <= r.Target {
+				t.Errorf("SLO %v: %+v was skipped under a target of %v", p.SLO, skipped, r.Target)
+			}
+		}
+		if r.Met {
+			if r.Prediction.Latency*6/5 > p.SLO {
+				t.Errorf("SLO %v: met with %v on average", p.SLO, r.Prediction.Latency)
+			}
+			break
+		}
+	}
+}
+
+// TestSharedPoolLarge: 200 functions are searched with a bounded number of
+// predictions, of which each takes milliseconds, on any number of CPUs.
+func TestSharedPoolLarge(t *testing.T) {
+	p := stageOf(t, 200, 20)
+	p.Method, p.CPUs = SharedPool, 40
+	r, err := Search(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := 40 * (maxPinned/200 + 3); r.Evaluations > most {
+		t.Errorf("%d predictions; %d would do", r.Evaluations, most)
+	}
+	if len(r.Skipped) == 0 {
+		t.Error("a search on one CPU was not skipped")
+	}
+	if r.Met != (r.Prediction.Latency <= p.SLO) {
+		t.Errorf("met %v with %v of %v", r.Met, r.Prediction.Latency, p.SLO)
+	}
+}
+
 // TestModeForced: whatever would be best, all processes but the first of each wrap
 // have the mode that is asked for.
 func TestModeForced(t *testing.T) {
