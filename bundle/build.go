@@ -226,7 +226,7 @@ func (b *builder) write(dir string, w *plan.Wrap, functions []*workflow.Function
 		})
 	}
 	if site != "" {
-		c := copier{root: site, limits: b.Limits}
+		c := copier{root: site, limits: b.Limits, all: true}
 		if err := c.tree(site, filepath.Join(dir, "site")); err != nil {
 			return fmt.Errorf("requirements: %w", err)
 		}

@@ -70,6 +70,7 @@ func copyFunction(f *workflow.Function, dir string, limits Limits) (string, erro
 type copier struct {
 	root   string // without links
 	limits Limits
+	all    bool // what tools leave beside code, too: the bytecode is byteCompile's
 	files  int
 	bytes  int64
 	open   []string // folders that are being copied, without links: a link to one of them would never end
@@ -93,7 +94,7 @@ func (c *copier) tree(from, to string) error {
 		return err
 	}
 	for _, e := range entries {
-		if isSkipped(e.Name()) {
+		if !c.all && isSkipped(e.Name()) {
 			continue
 		}
 		source, target := filepath.Join(real, e.Name()), filepath.Join(to, e.Name())

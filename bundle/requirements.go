@@ -70,7 +70,7 @@ func quoted(names []string) string {
 func (b *builder) requirements(ctx context.Context, python interpreter, functions []*workflow.Function) (string, error) {
 	var files []*requirementsFile
 	key := sha256.New()
-	fmt.Fprintf(key, "chiron requirements 1\n%s\n", python.id)
+	fmt.Fprintf(key, "chiron requirements 2\n%s\n%t\n", python.id, python.fits)
 	cacheable := true
 	for _, f := range functions {
 		if f.Requirements == "" {
@@ -124,6 +124,11 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 	}
 	if python.target != nil {
 		if err := python.target.fits(site); err != nil {
+			return "", fmt.Errorf("requirements: %w", err)
+		}
+	}
+	if python.fits {
+		if err := byteCompile(ctx, python, site, work); err != nil {
 			return "", fmt.Errorf("requirements: %w", err)
 		}
 	}

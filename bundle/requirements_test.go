@@ -77,12 +77,21 @@ func TestRequirementsOnEveryPython(t *testing.T) {
 			}
 			checkRecord(t, filepath.Join(b.Dir, "site"), "apple-1.0.dist-info/RECORD")
 			for name, e := range files {
-				if strings.Contains(name, "__pycache__") || strings.Contains(name, "direct_url") {
+				if strings.Contains(name, "direct_url") || strings.Contains(name, "__pycache__") && !strings.HasPrefix(name, "site/") {
 					t.Errorf("%s is in the bundle", name)
+				}
+				if strings.HasPrefix(name, "site/") && strings.Contains(e.Content, b.Dir) {
+					t.Errorf("%s names the bundle's folder", name)
 				}
 				if strings.HasPrefix(name, "site/") && strings.Contains(e.Content, python.Path) {
 					t.Errorf("%s names the interpreter", name)
 				}
+			}
+			// Its bytecode is there, and of the kind that needs no look at the source.
+			tag := strings.Join(strings.SplitN(python.Version, ".", 3)[:2], "")
+			compiled := files["site/apple/__pycache__/__init__.cpython-"+tag+".pyc"]
+			if len(compiled.Content) < 16 || compiled.Content[4:8] != "\x01\x00\x00\x00" {
+				t.Errorf("bytecode is %q", compiled.Content)
 			}
 			out, err := exec.Command(python.Path, "-I", "-B", "-c",
 				"import sys; sys.path.insert(0, sys.argv[1]); import pear_tree, apple; print(apple.VERSION)",
