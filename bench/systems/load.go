@@ -10,8 +10,8 @@ import (
 	"github.com/chiron-faas/chiron/bench/proc"
 )
 
-// loadSlices are the parts that the time for each throughput is cut into, half as
-// many where that is short: machines drift, so systems take turns here, too.
+// loadSlices are the parts that the time for each throughput is cut into, one
+// where that is short: machines drift, so systems take turns here, too.
 const (
 	loadSlices = 4
 	shortLoad  = 2 * time.Second
@@ -19,7 +19,7 @@ const (
 
 func (s *session) slices() int {
 	if s.Load < shortLoad {
-		return loadSlices / 2
+		return 1
 	}
 	return loadSlices
 }

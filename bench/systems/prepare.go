@@ -34,8 +34,11 @@ func (s *session) calibrate(ctx context.Context) error {
 }
 
 // sloRequests set the SLO that plans are searched for, after warmUps that do not
-// count.
-const sloRequests = 30
+// count; where rounds are few, sloPerRound times as many as those are enough.
+const (
+	sloRequests = 30
+	sloPerRound = 3
+)
 
 // prepare profiles a workflow, finds its SLO and makes the systems' plans.
 func (s *session) prepare(ctx context.Context, w *subject) error {
@@ -158,7 +161,8 @@ func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *pro
 	}
 	defer func() { err = errors.Join(err, up.down()) }()
 	var sum time.Duration
-	for i := range warmUps + sloRequests {
+	requests := min(sloRequests, sloPerRound*s.Rounds)
+	for i := range warmUps + requests {
 		took, err := up.request(ctx, &w.check)
 		if err != nil {
 			return 0, err
@@ -167,5 +171,5 @@ func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *pro
 			sum += took
 		}
 	}
-	return min(sum/sloRequests, predicted.Mean) + Slack, nil
+	return min(sum/time.Duration(requests), predicted.Mean) + Slack, nil
 }
