@@ -12,7 +12,7 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Options of Build. Project, Plan and OutDir are needed.
+// Options of Build and Sites. Project and OutDir are needed, and Plan by Build.
 type Options struct {
 	Project *workflow.Project
 	Plan    *plan.Plan
@@ -37,10 +37,11 @@ type Options struct {
 
 // Step is one step of Build.
 type Step struct {
-	// Wrap that is being built; Index counts from 1 to Of.
+	// Wrap that is being built, Build's; Index counts from 1 to Of.
 	Wrap      string
 	Index, Of int
-	// What is being done: "check handlers", "install requirements", "write".
+	// What is being done: "check handlers", "install requirements", "write", and of
+	// Sites "install requirements of FUNCTION".
 	What string
 }
 
@@ -75,8 +76,11 @@ type Bundle struct {
 // Errors: *SyntaxError, *RequirementsError, or one line that names the wrap and
 // the function.
 func Build(ctx context.Context, o Options) ([]Bundle, error) {
-	b, err := newBuilder(ctx, o)
+	b, err := newBuilder(o)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.plans(); err != nil {
 		return nil, err
 	}
 	// Everything is staged before the first folder is replaced.
@@ -115,12 +119,9 @@ type builder struct {
 	interpreters     map[string]interpreter // by declared runtime
 }
 
-func newBuilder(ctx context.Context, o Options) (*builder, error) {
-	if o.Project == nil || o.Project.Definition == nil || o.Plan == nil || o.OutDir == "" {
-		return nil, errors.New("build bundles: Options.Project, Plan and OutDir are needed")
-	}
-	if err := plan.Check(o.Plan, o.Project.Definition, o.Project.Functions, &o.Project.Rules); err != nil {
-		return nil, fmt.Errorf("build bundles: %w", err)
+func newBuilder(o Options) (*builder, error) {
+	if o.Project == nil || o.Project.Definition == nil || o.OutDir == "" {
+		return nil, errors.New("build bundles: Options.Project and OutDir are needed")
 	}
 	b := &builder{Options: o, interpreters: make(map[string]interpreter)}
 	var err error
@@ -139,16 +140,28 @@ func newBuilder(ctx context.Context, o Options) (*builder, error) {
 	if b.Limits.Bytes <= 0 {
 		b.Limits.Bytes = DefaultLimits.Bytes
 	}
-	if b.definition, err = definitionJSON(o.Project.Definition); err != nil {
-		return nil, err
+	return b, nil
+}
+
+// plans makes what Build needs and Sites does not.
+func (b *builder) plans() error {
+	if b.Plan == nil {
+		return errors.New("build bundles: Options.Plan is needed")
 	}
-	if b.plan, err = planJSON(o.Plan); err != nil {
-		return nil, err
+	if err := plan.Check(b.Plan, b.Project.Definition, b.Project.Functions, &b.Project.Rules); err != nil {
+		return fmt.Errorf("build bundles: %w", err)
+	}
+	var err error
+	if b.definition, err = definitionJSON(b.Project.Definition); err != nil {
+		return err
+	}
+	if b.plan, err = planJSON(b.Plan); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(b.OutDir, 0o755); err != nil {
-		return nil, fmt.Errorf("build bundles: %w", err)
+		return fmt.Errorf("build bundles: %w", err)
 	}
-	return b, ctx.Err()
+	return nil
 }
 
 // wrap writes the bundle of plan.Wraps[index] into dir.
@@ -226,9 +239,8 @@ func (b *builder) write(dir string, w *plan.Wrap, functions []*workflow.Function
 		})
 	}
 	if site != "" {
-		c := copier{root: site, limits: b.Limits, all: true}
-		if err := c.tree(site, filepath.Join(dir, "site")); err != nil {
-			return fmt.Errorf("requirements: %w", err)
+		if err := b.copySite(site, filepath.Join(dir, "site")); err != nil {
+			return err
 		}
 	}
 	program, err := hostProgram(functions[0].Lang)

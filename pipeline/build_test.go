@@ -3,6 +3,7 @@ package pipeline
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -19,6 +20,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/chiron-faas/chiron/plan"
+	"github.com/chiron-faas/chiron/workflow"
 )
 
 // agentAndBase are a program that can be an agent and a file that can be a base,
@@ -117,4 +121,24 @@ func TestBuild(t *testing.T) {
 	if _, err := Build(t.Context(), o); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("a password in the name: %v", err)
 	}
+}
+
+// functionPlan gives every function a wrap of its own.
+func functionPlan(p *workflow.Project) *plan.Plan {
+	made := &plan.Plan{Workflow: p.Name, Model: "test"}
+	wraps := make(map[string]int)
+	for _, t := range p.Definition.Tasks() {
+		i, ok := wraps[t.Function]
+		if !ok {
+			i = len(made.Wraps)
+			wraps[t.Function] = i
+			made.Wraps = append(made.Wraps, plan.Wrap{
+				Name: fmt.Sprintf("wrap-%d", i+1), CPUs: 1,
+				Processes: []plan.Process{{Mode: plan.Pool, CPU: plan.Unpinned}},
+			})
+		}
+		tasks := &made.Wraps[i].Processes[0].Tasks
+		*tasks = append(*tasks, t.Name)
+	}
+	return made
 }

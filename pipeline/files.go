@@ -16,22 +16,19 @@ type Files struct {
 	Inputs string
 	// Bundles has a folder for each wrap.
 	Bundles string
-	// ProfileBundles hold the functions' requirements while they are measured.
-	ProfileBundles string
-	// Bytecode keeps compiled modules between runs of the profiler.
-	Bytecode string
+	// ProfileSites hold the functions' requirements while they are measured.
+	ProfileSites string
 }
 
 // FilesOf names the places of a project's artifacts.
 func FilesOf(p *workflow.Project) Files {
 	dir := filepath.Join(p.Dir, ".chiron")
 	return Files{
-		Profile:        filepath.Join(p.Dir, "profile.json"),
-		Plan:           filepath.Join(p.Dir, "plan.json"),
-		Dir:            dir,
-		Inputs:         filepath.Join(dir, "profile.inputs.json"),
-		Bundles:        filepath.Join(dir, "bundles"),
-		ProfileBundles: filepath.Join(dir, "profile-bundles"),
-		Bytecode:       filepath.Join(dir, "bytecode"),
+		Profile:      filepath.Join(p.Dir, "profile.json"),
+		Plan:         filepath.Join(p.Dir, "plan.json"),
+		Dir:          dir,
+		Inputs:       filepath.Join(dir, "profile.inputs.json"),
+		Bundles:      filepath.Join(dir, "bundles"),
+		ProfileSites: filepath.Join(dir, "profile-sites"),
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/chiron-faas/chiron/bundle"
-	"github.com/chiron-faas/chiron/plan"
 	"github.com/chiron-faas/chiron/profile"
 	"github.com/chiron-faas/chiron/profile/profiler"
 	"github.com/chiron-faas/chiron/workflow"
@@ -56,7 +55,7 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 		return nil, false, err
 	}
 	measured, err = profiler.Run(ctx, profiler.Options{
-		Project: o.Project, Runs: o.Runs, Budget: o.Budget, Tracer: o.Tracer, SitePath: sites, BytecodeCache: files.Bytecode,
+		Project: o.Project, Runs: o.Runs, Budget: o.Budget, Tracer: o.Tracer, SitePath: sites,
 		Progress: func(p profiler.Progress) { o.Progress.tell(profileNote(p)) },
 	})
 	if err = errors.Join(err, endStore()); err != nil {
@@ -72,18 +71,10 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 }
 
 // sitePaths installs the functions' requirements, and returns where each
-// function finds its own. They are installed as for serving: into bundles, here
-// of a wrap for each function.
+// function finds its own.
 func sitePaths(ctx context.Context, o ProfileOptions, files Files) (map[string][]string, error) {
-	needed := false
-	for _, t := range o.Project.Definition.Tasks() {
-		needed = needed || o.Project.Functions[t.Function].Requirements != ""
-	}
-	if !needed {
-		return nil, nil
-	}
-	bundles, err := bundle.Build(ctx, bundle.Options{
-		Project: o.Project, Plan: functionPlan(o.Project), OutDir: files.ProfileBundles,
+	installed, err := bundle.Sites(ctx, bundle.Options{
+		Project: o.Project, OutDir: files.ProfileSites,
 		Progress: func(s bundle.Step) {
 			o.Progress.tell(Note{Step: "profile", Text: s.What, Done: s.Index - 1, Total: s.Of, Passing: true})
 		},
@@ -92,36 +83,10 @@ func sitePaths(ctx context.Context, o ProfileOptions, files Files) (map[string][
 		return nil, err
 	}
 	sites := make(map[string][]string)
-	for _, b := range bundles {
-		site := filepath.Join(b.Dir, "site")
-		if _, err := os.Stat(site); err != nil {
-			continue // nothing was asked for
-		}
-		for _, f := range b.Functions {
-			sites[f] = []string{site}
-		}
+	for f, site := range installed {
+		sites[f] = []string{site}
 	}
 	return sites, nil
-}
-
-// functionPlan gives every function a wrap of its own.
-func functionPlan(p *workflow.Project) *plan.Plan {
-	made := &plan.Plan{Workflow: p.Name, Model: "profile"}
-	wraps := make(map[string]int)
-	for _, t := range p.Definition.Tasks() {
-		i, ok := wraps[t.Function]
-		if !ok {
-			i = len(made.Wraps)
-			wraps[t.Function] = i
-			made.Wraps = append(made.Wraps, plan.Wrap{
-				Name: fmt.Sprintf("wrap-%d", i+1), CPUs: 1,
-				Processes: []plan.Process{{Mode: plan.Pool, CPU: plan.Unpinned}},
-			})
-		}
-		tasks := &made.Wraps[i].Processes[0].Tasks
-		*tasks = append(*tasks, t.Name)
-	}
-	return made
 }
 
 func profileNote(p profiler.Progress) Note {

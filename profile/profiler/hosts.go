@@ -3,7 +3,6 @@ package profiler
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -37,17 +36,14 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 		s.interpreters[asked] = interpreter
 	}
 	patience := s.options.ImportTimeout
-	zygote, err := s.startCompiled(func() (*host.Zygote, error) {
-		started, cancel := context.WithTimeout(ctx, patience)
-		defer cancel() // it bounds the start alone
-		zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
-			Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
-		}))
-		if err != nil && started.Err() != nil && ctx.Err() == nil {
-			return nil, fmt.Errorf("it did not import within %v: see what the top level of %s waits for, and move long work into the handler", patience, f.File)
-		}
-		return zygote, err
-	})
+	started, cancel := context.WithTimeout(ctx, patience)
+	defer cancel() // it bounds the start alone
+	zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
+		Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
+	}))
+	if err != nil && started.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("it did not import within %v: see what the top level of %s waits for, and move long work into the handler", patience, f.File)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,51 +52,15 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 	return h, nil
 }
 
-// startCompiled starts a host, and starts it again where it compiled modules: a
-// process that did keeps megabytes that one which finds them compiled, as when
-// serving, never has.
-func (s *session) startCompiled(start func() (*host.Zygote, error)) (*host.Zygote, error) {
-	begin := time.Now()
-	zygote, err := start()
-	if err == nil && compiledSince(s.options.BytecodeCache, begin) {
-		zygote.Close()
-		zygote, err = start()
-	}
-	return zygote, err
-}
-
-// compiledSince says whether a folder for compiled modules has got one since a
-// moment.
-func compiledSince(cache string, begin time.Time) bool {
-	if cache == "" {
-		return false
-	}
-	found := false
-	// What cannot be read says nothing, and costs only exactness.
-	_ = filepath.WalkDir(cache, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // see above
-		}
-		// File systems stamp by the kernel's tick, up to 10 ms behind.
-		if info, err := d.Info(); err == nil && info.ModTime().After(begin.Add(-10*time.Millisecond)) {
-			found = true
-			return filepath.SkipAll
-		}
-		return nil
-	})
-	return found
-}
-
 func (s *session) spec(interpreter host.Interpreter, site []string, f host.Function) host.Spec {
 	return host.Spec{
-		Dir:           s.dir,
-		Program:       s.program(),
-		Interpreter:   interpreter.Path,
-		Functions:     []host.Function{f, host.Probe(s.program())},
-		SitePath:      site,
-		WorkDir:       s.workDir(),
-		BytecodeCache: s.options.BytecodeCache,
-		StopGrace:     500 * time.Millisecond,
+		Dir:         s.dir,
+		Program:     s.program(),
+		Interpreter: interpreter.Path,
+		Functions:   []host.Function{f, host.Probe(s.program())},
+		SitePath:    site,
+		WorkDir:     s.workDir(),
+		StopGrace:   500 * time.Millisecond,
 	}
 }
 

@@ -1,9 +1,7 @@
 package profiler
 
 import (
-	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/chiron-faas/chiron/profile/portable"
@@ -64,28 +62,5 @@ func TestFootprint(t *testing.T) {
 	}
 	if _, err := footprint(1 << 28); err == nil {
 		t.Error("a process that is not there has memory")
-	}
-}
-
-// TestMemoryOfCompiledModules: what compiling the modules took is not the
-// function's, whether or not they were compiled before.
-func TestMemoryOfCompiledModules(t *testing.T) {
-	var code strings.Builder
-	code.WriteString("def handle(req):\n    return req\n")
-	for i := range 3000 { // some hundred kB of source
-		fmt.Fprintf(&code, "def f%d(a, b):\n    return [a + %d, b * a, {'x': a, 'y': [b, a, %d]}]\n", i, i, i)
-	}
-	project := newProject(t, chain("Long"), map[string]string{"long": code.String()})
-	cache := t.TempDir()
-	var imports [2]int64
-	for i := range imports {
-		p, err := Run(t.Context(), Options{Project: project, Tracer: portable.Name, Runs: MinRuns, BytecodeCache: cache})
-		if err != nil {
-			t.Fatal(err)
-		}
-		imports[i] = p.Functions[0].Memory.Imports.RSS
-	}
-	if difference := imports[0] - imports[1]; difference > imports[1]/5+512<<10 {
-		t.Errorf("importing it takes %d bytes the first time and %d the second", imports[0], imports[1])
 	}
 }

@@ -55,8 +55,6 @@ type Options struct {
 	// SitePath are the folders of a function's installed requirements, by the
 	// function's name.
 	SitePath map[string][]string
-	// BytecodeCache is a folder for compiled modules; empty: none are kept.
-	BytecodeCache string
 	// Progress is told of each step, from Run's own goroutine; nil: nobody.
 	Progress func(Progress)
 
