@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// busyRequests run one after the other while memory is looked at.
+	// busyRequests run one after the other while memory is looked at; where rounds
+	// are few, half as many as those.
 	busyRequests = 6
 	// lookEvery so often.
 	lookEvery = 15 * time.Millisecond
@@ -57,7 +58,7 @@ func (s *session) busyMemory(ctx context.Context, w *subject, up *served) (int64
 	}
 	ended := make(chan error, 1)
 	go func() {
-		for range busyRequests {
+		for range min(busyRequests, s.Rounds/2) {
 			if _, err := up.request(ctx, &w.check); err != nil {
 				ended <- err
 				return

@@ -37,7 +37,7 @@ func (s *session) calibrate(ctx context.Context) error {
 // count; where rounds are few, sloPerRound times as many as those are enough.
 const (
 	sloRequests = 30
-	sloPerRound = 3
+	sloPerRound = 2
 )
 
 // prepare profiles a workflow, finds its SLO and makes the systems' plans.
