@@ -192,7 +192,7 @@ func (b *builder) wrap(ctx context.Context, index int, dir string) error {
 		return err
 	}
 	step("write")
-	if err := b.write(dir, w, functions, site); err != nil {
+	if err := b.write(ctx, dir, w, functions, python, site); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -221,7 +221,7 @@ func (b *builder) functions(w *plan.Wrap) ([]*workflow.Function, error) {
 }
 
 // write makes the folder, all but its checksums.
-func (b *builder) write(dir string, w *plan.Wrap, functions []*workflow.Function, site string) error {
+func (b *builder) write(ctx context.Context, dir string, w *plan.Wrap, functions []*workflow.Function, python interpreter, site string) error {
 	manifest := plan.Manifest{
 		APIVersion: plan.APIVersion, PlanID: b.Options.Plan.Digest(), Wrap: w.Name,
 		Lang: functions[0].Lang, Runtime: functions[0].Runtime,
@@ -243,11 +243,7 @@ func (b *builder) write(dir string, w *plan.Wrap, functions []*workflow.Function
 			return err
 		}
 	}
-	program, err := hostProgram(functions[0].Lang)
-	if err != nil {
-		return err
-	}
-	if err := copyFS(program, filepath.Join(dir, "host", functions[0].Lang)); err != nil {
+	if err := b.copyHost(ctx, functions[0].Lang, python, filepath.Join(dir, "host", functions[0].Lang)); err != nil {
 		return fmt.Errorf("host program: %w", err)
 	}
 	data, err := manifestJSON(&manifest)

@@ -70,7 +70,7 @@ func copyFunction(f *workflow.Function, dir string, limits Limits) (string, erro
 type copier struct {
 	root   string // without links
 	limits Limits
-	all    bool // what tools leave beside code, too: the bytecode is byteCompile's
+	all    bool // what tools leave beside code, too: the bytecode is host.Compile's
 	files  int
 	bytes  int64
 	open   []string // folders that are being copied, without links: a link to one of them would never end

@@ -8,7 +8,7 @@
 // Building twice gives the same bytes: files are written in the order of their
 // names, with modes 0644 or 0755 and times that follow from their contents;
 // what pip leaves of the machine it ran on (shebangs, direct_url.json, the
-// order of RECORD, bytecode) is taken out. Then the packages are compiled in a
+// order of RECORD, bytecode) is taken out. Then packages and host program are compiled in a
 // way that gives the same bytes again, with the same CPython. The file checksums
 // lists every other file in sha256sum's form, so that "sha256sum -c checksums"
 // checks a bundle anywhere, and its own digest stands for the bundle.

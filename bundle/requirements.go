@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/internal/requirement"
 	"github.com/chiron-faas/chiron/workflow"
 )
@@ -128,7 +129,7 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 		}
 	}
 	if python.fits {
-		if err := byteCompile(ctx, python, site, work); err != nil {
+		if err := host.Compile(ctx, python.path, site, "site"); err != nil {
 			return "", fmt.Errorf("requirements: %w", err)
 		}
 	}

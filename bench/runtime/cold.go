@@ -96,7 +96,7 @@ func Cold(ctx context.Context, o ColdOptions) (_ *ColdReport, err error) {
 	report := &ColdReport{}
 	for _, h := range coldHandlers {
 		c := &cold{o: o, dir: filepath.Join(dir, h.name), interpreter: found.Path, name: h.name}
-		if err := c.write(h.code); err != nil {
+		if err := c.write(ctx, h.code); err != nil {
 			return nil, fmt.Errorf("bench cold: %w", err)
 		}
 		for _, cached := range []bool{false, true} {
@@ -124,15 +124,16 @@ type cold struct {
 	dir, interpreter, name string
 }
 
-// write makes a project of the function.
-func (c *cold) write(code string) error {
-	p := filepath.Join(c.dir, "project")
+// write makes a project of the function, and the host program as bundles have it.
+func (c *cold) write(ctx context.Context, code string) error {
+	p, program := filepath.Join(c.dir, "project"), filepath.Join(c.dir, "program")
 	return errors.Join(
 		os.MkdirAll(p, 0o755),
 		os.WriteFile(filepath.Join(p, "chiron.yaml"), []byte("name: cold\ndefinition: workflow.asl.json\nfunctions:\n  f: {lang: python, handler: f.py}\n"), 0o644),
 		os.WriteFile(filepath.Join(p, "workflow.asl.json"), []byte(`{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"f","End":true}}}`), 0o644),
 		os.WriteFile(filepath.Join(p, "f.py"), []byte(code), 0o644),
-		host.WriteProgram(filepath.Join(c.dir, "program")),
+		host.WriteProgram(program),
+		host.Compile(ctx, c.interpreter, program, "host"),
 	)
 }
 

@@ -38,7 +38,7 @@ and need no stores.
 The systems take turns, round by round; every answer is checked. With --out the
 run can be interrupted at any time, and the same command again goes on with it;
 the folder then has the report as text, CSV, pictures and one HTML page.
---quick shows within minutes how things are.`,
+--quick shows within five minutes how things are.`,
 		Example: `  chiron bench systems examples/finra-5 --quick
   chiron bench systems --workflows sn,mr --quick
   chiron bench systems --out systems-run`,

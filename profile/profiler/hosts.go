@@ -33,6 +33,10 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 		if interpreter, err = host.FindInterpreter(ctx, f.Lang, f.Runtime); err != nil {
 			return nil, err
 		}
+		// As it is in bundles: what a host compiles when it starts, it keeps.
+		if err := host.Compile(ctx, interpreter.Path, s.program(), "host"); err != nil {
+			return nil, err
+		}
 		s.interpreters[asked] = interpreter
 	}
 	patience := s.options.ImportTimeout
