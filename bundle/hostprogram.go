@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/chiron-faas/chiron/host"
@@ -57,27 +55,10 @@ func (b *builder) compiledHost(ctx context.Context, program fs.FS, lang string, 
 		return "", err
 	}
 	cached := filepath.Join(b.CacheDir, "hosts", hex.EncodeToString(key.Sum(nil)))
-	if info, err := os.Stat(cached); err == nil && info.IsDir() {
-		return cached, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(cached), 0o700); err != nil {
-		return "", err
-	}
-	work, err := os.MkdirTemp(filepath.Dir(cached), ".compiling-")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = removeAll(work) }()
-	made := filepath.Join(work, "host")
-	if err := copyFS(program, made); err != nil {
-		return "", err
-	}
-	if err := host.Compile(ctx, python.path, made, "host/"+lang); err != nil {
-		return "", err
-	}
-	// Another build may have been quicker: then its folder serves as well.
-	if err := os.Rename(made, cached); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
-	return cached, nil
+	return cached, keep(cached, func(made, _ string) error {
+		if err := copyFS(program, made); err != nil {
+			return err
+		}
+		return host.Compile(ctx, python.path, made, "host/"+lang)
+	})
 }

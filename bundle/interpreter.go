@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/chiron-faas/chiron/host"
 	"github.com/chiron-faas/chiron/workflow"
 )
 
@@ -25,6 +26,11 @@ type interpreter struct {
 	fits bool
 	// target that packages are installed for; nil: the interpreter itself.
 	target *Target
+}
+
+func findInterpreter(ctx context.Context, lang, runtime string) (string, error) {
+	i, err := host.FindInterpreter(ctx, lang, runtime)
+	return i.Path, err
 }
 
 // identify prints what an interpreter's packages depend on.

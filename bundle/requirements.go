@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,37 +102,28 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 			return "", fmt.Errorf("requirements: %w", err)
 		}
 	}
-	if info, err := os.Stat(cached); err == nil && info.IsDir() {
-		return cached, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(cached), 0o700); err != nil {
-		return "", fmt.Errorf("requirements: %w", err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(cached), ".installing-")
-	if err != nil {
-		return "", fmt.Errorf("requirements: %w", err)
-	}
-	defer func() { _ = removeAll(work) }()
-	site := filepath.Join(work, "site")
-	if err := pip(ctx, python, files, site, work); err != nil {
-		return "", err
-	}
-	if err := normalise(site); err != nil {
-		return "", fmt.Errorf("requirements: %w", err)
-	}
-	if python.target != nil {
-		if err := python.target.fits(site); err != nil {
-			return "", fmt.Errorf("requirements: %w", err)
+	err := keep(cached, func(site, work string) error {
+		if err := pip(ctx, python, files, site, work); err != nil {
+			return err
 		}
-	}
-	if python.fits {
+		if err := normalise(site); err != nil {
+			return fmt.Errorf("requirements: %w", err)
+		}
+		if python.target != nil {
+			if err := python.target.fits(site); err != nil {
+				return fmt.Errorf("requirements: %w", err)
+			}
+		}
+		if !python.fits {
+			return nil
+		}
 		if err := host.Compile(ctx, python.path, site, "site"); err != nil {
-			return "", fmt.Errorf("requirements: %w", err)
+			return fmt.Errorf("requirements: %w", err)
 		}
-	}
-	// Another build may have been quicker: then its folder serves as well.
-	if err := os.Rename(site, cached); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("requirements: %w", err)
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	return cached, nil
 }
