@@ -71,8 +71,9 @@ type Reply struct {
 	Status  int
 	Headers [][2]string
 	// Start is the time from Call's beginning to the function's: the wait for
-	// a lane, for the process, and for its interpreter lock.
+	// a lane, for the process, and for its interpreter lock. Began is when that was.
 	Start time.Duration
+	Began time.Time
 	// Run is the function's wall time, from decoding the body to encoding the
 	// result; CPU is what its thread spent on a CPU meanwhile.
 	Run time.Duration
@@ -190,10 +191,11 @@ func (w *Worker) call(ctx context.Context, c Call, function int) (Reply, error) 
 		memory = nil
 	}
 	w.release(l)
+	start := time.Duration(head.start - w.zygote.clock.nanos(begin))
 	reply := Reply{
 		Body: body, Memory: memory, Content: head.content, Status: head.status,
-		Start: time.Duration(head.start - w.zygote.clock.nanos(begin)),
-		Run:   time.Duration(head.run), CPU: time.Duration(head.cpu), Steps: steps,
+		Start: start, Began: begin.Add(start),
+		Run: time.Duration(head.run), CPU: time.Duration(head.cpu), Steps: steps,
 	}
 	if head.outcome != outcomeOK {
 		reply.Body, reply.Content = nil, NoContent

@@ -47,11 +47,8 @@ func (a *Agent) serveFunction(w http.ResponseWriter, req *http.Request, r *reque
 	}
 	r.memory.own(rep.Memory)
 	if r.trace != nil {
-		r.trace.add(Span{
-			Function: f.name, Wrap: a.name, Process: p.index,
-			StartUS: start.Sub(r.start).Microseconds(), EndUS: time.Since(r.start).Microseconds(),
-			RunUS: rep.Run.Microseconds(), CPUUS: rep.CPU.Microseconds(),
-		})
+		s := Span{Function: f.name, Wrap: a.name, Process: p.index}
+		r.trace.add(s.timed(r.start, start, rep.Began, time.Now(), rep.Run, rep.CPU))
 	}
 	if err != nil {
 		a.logFailure(r, f, err)

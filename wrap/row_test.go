@@ -98,7 +98,7 @@ func TestPythonRow(t *testing.T) {
 		at := map[string]Span{}
 		for _, sp := range spans {
 			at[sp.Task] = sp
-			if sp.RunUS <= 0 || sp.EndUS-sp.StartUS < sp.RunUS || sp.Function != "where" {
+			if sp.RunUS <= 0 || sp.BeganUS < sp.StartUS || sp.BeganUS+sp.RunUS > sp.EndUS+1 || sp.Function != "where" {
 				t.Errorf("span %+v", sp)
 			}
 		}

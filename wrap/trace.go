@@ -16,12 +16,24 @@ type Span struct {
 	// Process is the process' index in the plan's wrap.
 	Process int `json:"process"`
 	// StartUS and EndUS bound the call as the agent sees it, waiting for a
-	// process included; RunUS is the handler's own wall time and CPUUS its
-	// thread's CPU time.
+	// process included; BeganUS is when the handler began, by its process' clock
+	// (EndUS where it did not), RunUS its own wall time from then on and CPUUS
+	// its thread's CPU time.
 	StartUS int64 `json:"start_us"`
+	BeganUS int64 `json:"began_us"`
 	EndUS   int64 `json:"end_us"`
 	RunUS   int64 `json:"run_us"`
 	CPUUS   int64 `json:"cpu_us"`
+}
+
+// timed puts the times of a call into its span: offsets from zero.
+func (s Span) timed(zero, start, began, end time.Time, run, cpu time.Duration) Span {
+	if began.IsZero() {
+		began = end
+	}
+	s.StartUS, s.BeganUS, s.EndUS = start.Sub(zero).Microseconds(), began.Sub(zero).Microseconds(), end.Sub(zero).Microseconds()
+	s.RunUS, s.CPUUS = run.Microseconds(), cpu.Microseconds()
+	return s
 }
 
 // trace collects the spans of a request that asked for them.
@@ -45,6 +57,7 @@ func (t *trace) graft(spans []Span, sent time.Duration, roundTrip, worked time.D
 	defer t.mu.Unlock()
 	for _, s := range spans {
 		s.StartUS += offset
+		s.BeganUS += offset
 		s.EndUS += offset
 		t.spans = append(t.spans, s)
 	}

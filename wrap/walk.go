@@ -81,10 +81,10 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 	last := row.failed(pl, len(r.Steps))
 	for i, s := range r.Steps { // of a row: another has begun after each
 		p.uses.Add(1)
-		w.span(row.places[i], start, s.Ended, s.Run, s.CPU)
+		w.span(row.places[i], start, s.Ended.Add(-s.Run), s.Ended, s.Run, s.CPU)
 		start = s.Ended
 	}
-	w.span(last, start, time.Now(), r.Run, r.CPU)
+	w.span(last, start, r.Began, time.Now(), r.Run, r.CPU)
 	if err != nil {
 		// A forked child that was killed because its stage had failed already
 		// did nothing wrong, and neither did a row that was stopped.
@@ -110,15 +110,12 @@ func (a *Agent) call(ctx context.Context, w *walk, children *children, pl *place
 }
 
 // span adds a task's call to the trace, where there is one.
-func (w *walk) span(pl *place, start, end time.Time, run, cpu time.Duration) {
+func (w *walk) span(pl *place, start, began, end time.Time, run, cpu time.Duration) {
 	if w.r.trace == nil {
 		return
 	}
-	w.r.trace.add(Span{
-		Task: pl.task.Name, Function: pl.function.name, Wrap: w.a.name, Process: pl.process.index,
-		StartUS: start.Sub(w.r.start).Microseconds(), EndUS: end.Sub(w.r.start).Microseconds(),
-		RunUS: run.Microseconds(), CPUUS: cpu.Microseconds(),
-	})
+	s := Span{Task: pl.task.Name, Function: pl.function.name, Wrap: w.a.name, Process: pl.process.index}
+	w.r.trace.add(s.timed(w.r.start, start, began, end, run, cpu))
 }
 
 // callDeadline is the earlier of the function's timeout and the request's

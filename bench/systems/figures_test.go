@@ -29,9 +29,9 @@ func pythonVersion(t *testing.T) string {
 // 5 to 6; Last from 7 to 9. The request takes 10 ms.
 func TestTrace(t *testing.T) {
 	d := definition(t)
-	header := `[{"task":"Last","start_us":6000,"end_us":9000,"run_us":2000},{"task":"A","start_us":2000,"end_us":6000,"run_us":3000},
-	{"task":"B","start_us":2000,"end_us":6000,"run_us":2000},{"task":"C","start_us":2000,"end_us":6000,"run_us":1000},
-	{"task":"First","start_us":0,"end_us":2000,"run_us":1000}]`
+	header := `[{"task":"Last","start_us":6000,"began_us":7000,"end_us":9500,"run_us":2000},{"task":"A","start_us":2000,"began_us":3000,"end_us":6000,"run_us":3000},
+	{"task":"B","start_us":2000,"began_us":4000,"end_us":6100,"run_us":2000},{"task":"C","start_us":2000,"began_us":5000,"end_us":6200,"run_us":1000},
+	{"task":"First","start_us":0,"began_us":1000,"end_us":2000,"run_us":1000}]`
 	got, err := readTrace(d, header, 10*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)

@@ -20,8 +20,7 @@ type traced struct {
 	Spans [][3]int64 `json:"spans"`
 }
 
-// readTrace makes a trace small. A handler began its own time before the agent had
-// its answer: what an answer takes on its way back counts as the handler's.
+// readTrace makes a trace small.
 func readTrace(d *workflow.Definition, header string, latency time.Duration) (traced, error) {
 	var spans []wrap.Span
 	if err := json.Unmarshal([]byte(header), &spans); err != nil {
@@ -37,7 +36,7 @@ func readTrace(d *workflow.Definition, header string, latency time.Duration) (tr
 		if !ok {
 			return traced{}, fmt.Errorf("a request's trace has a task %q, which the workflow does not", s.Task)
 		}
-		out.Spans = append(out.Spans, [3]int64{int64(i), s.EndUS - s.RunUS, s.EndUS})
+		out.Spans = append(out.Spans, [3]int64{int64(i), s.BeganUS, s.BeganUS + s.RunUS})
 	}
 	slices.SortFunc(out.Spans, func(a, b [3]int64) int { return int(a[0] - b[0]) })
 	once := len(out.Spans) == len(index)

@@ -119,7 +119,7 @@ func (b *bench) ask(t *testing.T, input string, header map[string]string) (*http
 func name(w http.ResponseWriter, task string, input []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Duration-Seconds", "0.000001")
-	w.Header().Set("Chiron-Trace", fmt.Sprintf(`[{"task":%q,"function":"f","wrap":"wrap","process":0,"start_us":1,"end_us":2,"run_us":1,"cpu_us":1}]`, task))
+	w.Header().Set("Chiron-Trace", fmt.Sprintf(`[{"task":%q,"function":"f","wrap":"wrap","process":0,"start_us":1,"began_us":1,"end_us":2,"run_us":1,"cpu_us":1}]`, task))
 	_, _ = fmt.Fprintf(w, `"%s %d"`, task, len(input))
 }
 
@@ -164,6 +164,7 @@ func TestTrace(t *testing.T) {
 	var spans []struct {
 		Task  string `json:"task"`
 		Start int64  `json:"start_us"`
+		Began int64  `json:"began_us"`
 		End   int64  `json:"end_us"`
 	}
 	if err := json.Unmarshal([]byte(res.Header.Get("Chiron-Trace")), &spans); err != nil {
@@ -172,8 +173,8 @@ func TestTrace(t *testing.T) {
 	at := make(map[string]int64)
 	for _, s := range spans {
 		at[s.Task] = s.Start
-		if s.End != s.Start+1 {
-			t.Errorf("the span of %s is from %d to %d µs, it was 1 µs long", s.Task, s.Start, s.End)
+		if s.End != s.Start+1 || s.Began != s.Start {
+			t.Errorf("the span of %s is from %d to %d µs, begun at %d; it was 1 µs long", s.Task, s.Start, s.End, s.Began)
 		}
 	}
 	// Each wrap's clock began when it was called.

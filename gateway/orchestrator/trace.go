@@ -31,7 +31,7 @@ func (t *trace) graft(h http.Header, sent, roundTrip time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range spans {
-		for _, key := range []string{"start_us", "end_us"} {
+		for _, key := range []string{"start_us", "began_us", "end_us"} {
 			var at int64
 			if json.Unmarshal(s[key], &at) == nil {
 				s[key], _ = json.Marshal(at + offset) // an integer always marshals
