@@ -35,14 +35,14 @@ func (b *builder) copyHost(ctx context.Context, lang string, python interpreter,
 	if err != nil {
 		return err
 	}
-	c := copier{root: compiled, limits: b.Limits, all: true}
+	c := copier{root: compiled, limits: DefaultLimits, all: true} // ours, not the user's
 	return c.tree(compiled, to)
 }
 
 // compiledHost is the host program with its bytecode, kept in the cache.
 func (b *builder) compiledHost(ctx context.Context, program fs.FS, lang string, python interpreter) (string, error) {
 	key := sha256.New()
-	fmt.Fprintf(key, "chiron host 1\n%s\n", python.id)
+	fmt.Fprintf(key, "chiron host 1\n%s\n", python.own)
 	err := fs.WalkDir(program, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

@@ -22,8 +22,9 @@ type interpreter struct {
 	// the same id may share what pip installed.
 	id string
 	// fits says that it compiles what the wrap's own interpreter compiles: it is
-	// that one, or of its version.
+	// that one, or of its version. own is the id of the one that compiles.
 	fits bool
+	own  string
 	// target that packages are installed for; nil: the interpreter itself.
 	target *Target
 }
@@ -64,7 +65,7 @@ func (b *builder) interpreterFor(ctx context.Context, wrap string, f *workflow.F
 		}
 		i.fits = false
 	}
-	i.id, i.target = target.id(), target
+	i.own, i.id, i.target = i.id, target.id(), target
 	return i, ctx.Err()
 }
 
@@ -86,6 +87,7 @@ func (b *builder) interpreter(ctx context.Context, f *workflow.Function) (interp
 		return interpreter{}, fmt.Errorf("function %q: ask interpreter %s for its version: %w", f.Name, path, err)
 	}
 	i := interpreter{path: path, id: strings.TrimSpace(out.stdout), fits: true}
+	i.own = i.id
 	b.interpreters[key] = i
 	return i, nil
 }

@@ -68,7 +68,7 @@ func quoted(names []string) string {
 func (b *builder) requirements(ctx context.Context, python interpreter, functions []*workflow.Function) (string, error) {
 	var files []*requirementsFile
 	key := sha256.New()
-	fmt.Fprintf(key, "chiron requirements 2\n%s\n%t\n", python.id, python.fits)
+	fmt.Fprintf(key, "chiron requirements 2\n%s\n%s %t\n", python.id, python.own, python.fits)
 	cacheable := true
 	for _, f := range functions {
 		if f.Requirements == "" {

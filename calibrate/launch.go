@@ -42,8 +42,8 @@ type agent struct {
 }
 
 // startAgent starts the agent of a bundle.
-func startAgent(binary string, b bundle.Bundle, socket, bytecode string, cpus, peers []string) (*agent, error) {
-	args := []string{b.Dir, "--listen", "unix://" + socket, "--leash", "--bytecode-cache", bytecode}
+func startAgent(binary string, b bundle.Bundle, socket string, cpus, peers []string) (*agent, error) {
+	args := []string{b.Dir, "--listen", "unix://" + socket, "--leash"}
 	if cpus != nil {
 		args = append(args, "--cpus", strings.Join(cpus, ","))
 	}
@@ -179,7 +179,7 @@ func (m *measurer) launch(ctx context.Context, s *shape, index int) (_ *running,
 		if i > 0 {
 			of = nil // only wrap 1 calls others
 		}
-		a, err := startAgent(m.Agent, b, sockets[i], filepath.Join(m.dir, "bytecode"), cpus, of)
+		a, err := startAgent(m.Agent, b, sockets[i], cpus, of)
 		if err != nil {
 			return nil, err
 		}

@@ -2,21 +2,35 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// compiler is compileall as a command (python -m compileall) that imports nothing
-// from the folder it is in: -I would do that, and leave out PYTHONHASHSEED.
+// compiler compiles every module below a folder, in order. What is no Python of
+// this version, such as a template, is left out: an import of it says what is
+// wrong. It imports nothing from the folder that it is in, and is not isolated
+// (-I), which would leave out PYTHONHASHSEED.
 const compiler = `import sys
 del sys.path[0]
-import compileall
-sys.exit(not compileall.main())`
+import os, py_compile
+top, name = sys.argv[1:]
+for folder, folders, files in os.walk(top):
+    folders.sort()
+    for file in sorted(files):
+        if not file.endswith(".py"):
+            continue
+        path = os.path.join(folder, file)
+        shown = os.path.join(name, os.path.relpath(path, top))
+        try:
+            py_compile.compile(path, dfile=shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        except py_compile.PyCompileError:
+            pass
+`
 
 // Compile puts the bytecode of the Python modules below dir beside them, for the
 // interpreter at path. A host never writes any (where it may, functions could), and
@@ -24,13 +38,13 @@ sys.exit(not compileall.main())`
 //
 // The form is that without a look at the source (PEP 552, "unchecked-hash"): who
 // ships the modules sees to it that they stay as they are. The same bytes come of
-// the same files: one process compiles them in order, and name stands for dir in
-// them (import puts in where they are then). A file that is no Python of this
-// version, such as a template, is left out: an import of it says what is wrong.
+// the same files and interpreter, and name stands for dir in them (import puts in
+// where they are then).
 func Compile(ctx context.Context, path, dir, name string) error {
-	cmd := exec.CommandContext(ctx, path, "-s", "-S", "-c", compiler, "-q", "-q", "-j", "1",
-		"--invalidation-mode", "unchecked-hash", "-d", name, dir)
-	cmd.Env = append(os.Environ(), "PYTHONHASHSEED=0", "PYTHONPATH=", "PYTHONPYCACHEPREFIX=", "PYTHONOPTIMIZE=")
+	cmd := exec.CommandContext(ctx, path, "-s", "-S", "-W", "ignore", "-c", compiler, dir, name)
+	// What of the environment an interpreter heeds could decide the bytes.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PYTHON") })
+	cmd.Env = append(cmd.Env, "PYTHONHASHSEED=0", "LC_ALL=C.UTF-8")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -38,9 +52,8 @@ func Compile(ctx context.Context, path, dir, name string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var exit *exec.ExitError
-	if err == nil || errors.As(err, &exit) && exit.ExitCode() == 1 && len(out) == 0 {
-		return nil // 1: a file was left out
+	if err == nil {
+		return nil
 	}
 	if said := strings.TrimSpace(string(out)); said != "" {
 		return fmt.Errorf("compile %s with %s: %w: %s", dir, path, err, said[strings.LastIndexByte(said, '\n')+1:])

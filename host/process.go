@@ -65,13 +65,7 @@ func (s *Spec) command() *exec.Cmd {
 	args := append([]string(nil), s.Wrapper...)
 	// -s: no packages from a user's home; -B: never write bytecode into a
 	// bundle; -u: what bypasses our streams is not kept in a buffer.
-	args = append(args, s.Interpreter, "-s", "-u")
-	if s.BytecodeCache == "" {
-		args = append(args, "-B")
-	} else {
-		args = append(args, "-X", "pycache_prefix="+s.BytecodeCache)
-	}
-	args = append(args, filepath.Join(s.Program, "chiron_host", "__main__.py"))
+	args = append(args, s.Interpreter, "-s", "-u", "-B", filepath.Join(s.Program, "chiron_host", "__main__.py"))
 	return exec.Command(args[0], args[1:]...)
 }
 

@@ -10,8 +10,11 @@ import (
 )
 
 // WriteProgram writes the host program into dir/chiron_host, so that dir can
-// be a Spec's Program. Files that are there already are replaced.
+// be a Spec's Program. What is there already is replaced, its bytecode too.
 func WriteProgram(dir string) error {
+	if err := os.RemoveAll(filepath.Join(dir, "chiron_host")); err != nil {
+		return fmt.Errorf("write the host program: %w", err)
+	}
 	files := python.Files()
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {

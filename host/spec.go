@@ -31,9 +31,6 @@ type Spec struct {
 	// WorkDir is the current folder of every process; empty: a fresh one,
 	// removed by Close.
 	WorkDir string
-	// BytecodeCache is a folder for compiled modules, shared by starts;
-	// empty: none are written.
-	BytecodeCache string
 	// Template is a warm interpreter that the zygote is forked of; zero: a new
 	// one is started, as it is where the template cannot fork. It must be of the
 	// same Interpreter and Program.

@@ -132,10 +132,9 @@ func forkable(functions []Function) bool {
 }
 
 type forkFrame struct {
-	Dir           string            `json:"dir"`
-	Env           map[string]string `json:"env"`
-	Join          []string          `json:"join,omitempty"`
-	BytecodeCache string            `json:"bytecode_cache,omitempty"`
+	Dir  string            `json:"dir"`
+	Env  map[string]string `json:"env"`
+	Join []string          `json:"join,omitempty"`
 }
 
 // forkPatience bounds the wait for a fork: a template that is still starting
@@ -148,8 +147,8 @@ var errTemplateHangs = errors.New("the template does not answer in time")
 
 // fork asks for a zygote that is what cmd would start: its control socket, stdout
 // and stderr are given.
-func (t TemplateRef) fork(ctx context.Context, cmd *exec.Cmd, bytecodeCache string, given []*os.File) (_ *process, err error) {
-	request := forkFrame{Dir: cmd.Dir, Env: make(map[string]string), Join: t.Join, BytecodeCache: bytecodeCache}
+func (t TemplateRef) fork(ctx context.Context, cmd *exec.Cmd, given []*os.File) (_ *process, err error) {
+	request := forkFrame{Dir: cmd.Dir, Env: make(map[string]string), Join: t.Join}
 	for _, v := range cmd.Env {
 		name, value, _ := strings.Cut(v, "=")
 		request.Env[name] = value

@@ -59,7 +59,6 @@ func TestForkedIsLikeNew(t *testing.T) {
 				spec.Interpreter = i.Path
 				spec.Env = []string{"TZ=Asia/Tokyo", "MINE=yes"}
 				spec.WorkDir = filepath.Join(t.TempDir(), "same")
-				spec.BytecodeCache = filepath.Join(t.TempDir(), "cache")
 				if k == 1 {
 					spec.Template = ref
 				}
@@ -69,7 +68,7 @@ func TestForkedIsLikeNew(t *testing.T) {
 				}
 				answer := call(t, spawn(t, z, anyCPU(1)), "f", "{}")
 				// The folders of each are its own.
-				for _, own := range []string{spec.WorkDir, spec.BytecodeCache, spec.Dir} {
+				for _, own := range []string{spec.WorkDir, spec.Dir} {
 					answer = strings.ReplaceAll(answer, own, "OWN")
 				}
 				if err := json.Unmarshal([]byte(answer), &seen[k]); err != nil {

@@ -58,9 +58,6 @@ type Options struct {
 	// WorkDir is the functions' current folder; empty: a fresh one that goes
 	// when the host does.
 	WorkDir string
-	// BytecodeCache is a folder for compiled Python modules, shared by starts;
-	// empty: nothing is kept.
-	BytecodeCache string
 	// FunctionsGroup is the folder of a control group that the functions' processes
 	// are put into; empty: they stay in the agent's.
 	FunctionsGroup string

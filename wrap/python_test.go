@@ -385,7 +385,7 @@ func testTwoWraps(t *testing.T, scheme, listen string) {
 	wraps := map[string]string{}
 	for _, s := range spans {
 		wraps[s.Task] = s.Wrap
-		if s.StartUS < 0 || s.EndUS < s.StartUS || s.BeganUS < s.StartUS || s.BeganUS+s.RunUS > s.EndUS+1 { // +1: rounded down, each
+		if s.StartUS < 0 || s.EndUS < s.StartUS || s.BeganUS < s.StartUS || s.BeganUS+s.RunUS > s.EndUS+1 { // +1: clocks are compared to a microsecond
 			t.Errorf("span %+v", s)
 		}
 	}

@@ -17,7 +17,7 @@ type Span struct {
 	Process int `json:"process"`
 	// StartUS and EndUS bound the call as the agent sees it, waiting for a
 	// process included; BeganUS is when the handler began, by its process' clock
-	// (EndUS where it did not), RunUS its own wall time from then on and CPUUS
+	// (EndUS where no answer told), RunUS its own wall time from then on and CPUUS
 	// its thread's CPU time.
 	StartUS int64 `json:"start_us"`
 	BeganUS int64 `json:"began_us"`

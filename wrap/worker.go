@@ -68,18 +68,17 @@ func hostStarter(ctx context.Context, b *bundle, o Options) (func(context.Contex
 		interpreter = found.Path
 	}
 	spec := host.Spec{
-		Dir:           b.dir,
-		Program:       filepath.Join(b.dir, "host", b.manifest.Lang),
-		Interpreter:   interpreter,
-		Template:      o.Template,
-		CPUs:          o.CPUs,
-		MaxBody:       int(min(o.MaxBody, maxHostBody)),
-		StopGrace:     stopGrace,
-		WorkDir:       o.WorkDir,
-		BytecodeCache: o.BytecodeCache,
-		Env:           o.Env,
-		Group:         cgroup.Group(o.FunctionsGroup),
-		Log:           functionLog(o.Log.With("wrap", b.manifest.Wrap)),
+		Dir:         b.dir,
+		Program:     filepath.Join(b.dir, "host", b.manifest.Lang),
+		Interpreter: interpreter,
+		Template:    o.Template,
+		CPUs:        o.CPUs,
+		MaxBody:     int(min(o.MaxBody, maxHostBody)),
+		StopGrace:   stopGrace,
+		WorkDir:     o.WorkDir,
+		Env:         o.Env,
+		Group:       cgroup.Group(o.FunctionsGroup),
+		Log:         functionLog(o.Log.With("wrap", b.manifest.Wrap)),
 	}
 	if o.ProcessLimit > 0 {
 		var err error

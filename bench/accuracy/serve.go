@@ -147,7 +147,6 @@ func cpusOf(placements []*Placement) []int {
 func (s *session) bringUp(ctx context.Context, w *subject, p *served) error {
 	up, err := serving.Up(ctx, serving.Options{
 		Project: w.project, Plan: p.Plan, Agent: s.Agent, Dir: p.dir, CPUs: s.cpus[:min(p.CPUs, len(s.cpus))],
-		BytecodeCache: filepath.Join(w.dir, "bytecode"),
 		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
 			return s.interpreters[[2]string{lang, runtime}], nil
 		},

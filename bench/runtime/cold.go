@@ -59,9 +59,8 @@ func (r ColdRow) Ratio() float64 { return r.Forked / r.New }
 
 // What a ColdRow's rows start.
 const (
-	ColdHost       = "host"
-	ColdHostCached = "host, bytecode kept"
-	ColdInstance   = "instance"
+	ColdHost     = "host"
+	ColdInstance = "instance"
 )
 
 // coldTarget is the most that a fork may take of what a new interpreter takes.
@@ -99,13 +98,11 @@ func Cold(ctx context.Context, o ColdOptions) (_ *ColdReport, err error) {
 		if err := c.write(ctx, h.code); err != nil {
 			return nil, fmt.Errorf("bench cold: %w", err)
 		}
-		for _, cached := range []bool{false, true} {
-			row, err := c.host(ctx, cached)
-			if err != nil {
-				return nil, fmt.Errorf("bench cold: %w", err)
-			}
-			report.Rows = append(report.Rows, row)
+		row, err := c.host(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("bench cold: %w", err)
 		}
+		report.Rows = append(report.Rows, row)
 		row, rest, err := c.instance(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("bench cold: %w", err)
@@ -127,26 +124,25 @@ type cold struct {
 // write makes a project of the function, and the host program as bundles have it.
 func (c *cold) write(ctx context.Context, code string) error {
 	p, program := filepath.Join(c.dir, "project"), filepath.Join(c.dir, "program")
-	return errors.Join(
+	err := errors.Join(
 		os.MkdirAll(p, 0o755),
 		os.WriteFile(filepath.Join(p, "chiron.yaml"), []byte("name: cold\ndefinition: workflow.asl.json\nfunctions:\n  f: {lang: python, handler: f.py}\n"), 0o644),
 		os.WriteFile(filepath.Join(p, "workflow.asl.json"), []byte(`{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"f","End":true}}}`), 0o644),
 		os.WriteFile(filepath.Join(p, "f.py"), []byte(code), 0o644),
 		host.WriteProgram(program),
-		host.Compile(ctx, c.interpreter, program, "host"),
 	)
+	if err != nil {
+		return err
+	}
+	return host.Compile(ctx, c.interpreter, program, "host")
 }
 
 // host starts language hosts without an agent around them.
-func (c *cold) host(ctx context.Context, cached bool) (_ ColdRow, err error) {
+func (c *cold) host(ctx context.Context) (_ ColdRow, err error) {
 	row := ColdRow{What: ColdHost, Function: c.name}
 	spec := host.Spec{
 		Dir: filepath.Join(c.dir, "project"), Program: filepath.Join(c.dir, "program"), Interpreter: c.interpreter,
 		Functions: []host.Function{{Name: "f", File: "f.py"}}, StopGrace: time.Second,
-	}
-	if cached {
-		row.What = ColdHostCached
-		spec.BytecodeCache = filepath.Join(c.dir, "cache")
 	}
 	socket := filepath.Join(c.dir, "t.sock")
 	t, err := host.StartTemplate(host.TemplateSpec{Interpreter: c.interpreter, Program: spec.Program, Socket: socket, WorkDir: filepath.Join(c.dir, "t")})

@@ -18,7 +18,7 @@ func TestCold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Rows) != 3*len(coldHandlers) || r.Rest == nil || r.Rest.AgentMB <= 0 || r.Rest.AgentOwnMB > r.Rest.AgentMB {
+	if len(r.Rows) != 2*len(coldHandlers) || r.Rest == nil || r.Rest.AgentMB <= 0 || r.Rest.AgentOwnMB > r.Rest.AgentMB {
 		t.Fatalf("report %+v, rest %+v", r, r.Rest)
 	}
 	for _, row := range r.Rows {

@@ -68,7 +68,7 @@ func serve(ctx context.Context, o Options, dir string, p *project) (*serving.Ser
 		return nil, load.Target{}, err
 	}
 	served, err := serving.Up(ctx, serving.Options{
-		Project: loaded, Plan: made, Agent: o.Agent, Dir: home, CPUs: cpus, BytecodeCache: filepath.Join(dir, "bytecode"),
+		Project: loaded, Plan: made, Agent: o.Agent, Dir: home, CPUs: cpus,
 		Interpreter: func(ctx context.Context, lang, runtime string) (string, error) {
 			found, err := host.FindInterpreter(ctx, lang, runtime)
 			return found.Path, err

@@ -267,7 +267,7 @@ func (e *experiment) measure(ctx context.Context, slo workflow.SLO, number int) 
 		e.Progress(fmt.Sprintf("%s: starting plan %d of %d", e.project.Name, i+1, len(all)))
 		up, err := serving.Up(ctx, serving.Options{
 			Project: e.project, Plan: c.plan, Agent: e.Agent, Dir: filepath.Join(e.dir, fmt.Sprintf("%d.%d", number, i)),
-			CPUs: e.cpus[:min(c.CPUs, len(e.cpus))], BytecodeCache: filepath.Join(e.dir, "bytecode"), Interpreter: find,
+			CPUs: e.cpus[:min(c.CPUs, len(e.cpus))], Interpreter: find,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)

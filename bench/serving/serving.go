@@ -13,7 +13,7 @@ import (
 	"github.com/chiron-faas/chiron/workflow"
 )
 
-// Options of Up. All are needed but BytecodeCache.
+// Options of Up. All are needed.
 type Options struct {
 	Project *workflow.Project
 	Plan    *plan.Plan
@@ -24,8 +24,6 @@ type Options struct {
 	Dir string
 	// CPUs of the machine that the wraps share.
 	CPUs []int
-	// BytecodeCache is a folder for what the interpreter compiles.
-	BytecodeCache string
 	// Interpreter finds an interpreter by language and version.
 	Interpreter func(ctx context.Context, lang, runtime string) (string, error)
 }
@@ -40,7 +38,7 @@ type Served struct {
 // Up builds and starts a plan.
 func Up(ctx context.Context, o Options) (*Served, error) {
 	target, err := local.New(local.Options{
-		Agent: o.Agent, Dir: filepath.Join(o.Dir, "s"), CPUs: o.CPUs, BytecodeCache: o.BytecodeCache,
+		Agent: o.Agent, Dir: filepath.Join(o.Dir, "s"), CPUs: o.CPUs,
 	})
 	if err != nil {
 		return nil, err

@@ -95,8 +95,8 @@ const (
 	DefaultRuns = 10
 )
 
-// Quick are the options of a run that shows how things are, within minutes: fewer
-// rounds, shorter loads, shorter profiles.
+// Quick are the options of a run that shows how things are, with the paper's
+// workflows within five minutes: fewer rounds, shorter loads, shorter profiles.
 func Quick() Options {
 	return Options{Rounds: 7, Load: 600 * time.Millisecond, Budget: time.Second}
 }

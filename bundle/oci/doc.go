@@ -12,16 +12,18 @@
 // deployment says "--peer wrap-2=wrap-2:8080".
 //
 // Build looks into the base's files for the interpreter, its version and the C
-// library, and has the requirements resolved for these (bundle.Target): nothing
-// depends on the Python of the machine that builds. A base that is an index gives
+// library, and has the requirements resolved for these (bundle.Target): what is
+// installed does not depend on the Python of the machine that builds. Bytecode is
+// added where that is of the base's version. A base that is an index gives
 // an index of images, one for each of its platforms that there is an agent for.
 //
 // # Same input, same bytes
 //
 // Files have fixed owners, modes and order, times that follow from their contents
 // (bundle), and the image's own time is 1970. The same plan, code, requirements,
-// base and chiron give the same digest, on any machine. Requirements that are not
-// pinned may be resolved anew there.
+// base and chiron give the same digest, on any machine with the same CPython (or
+// with none of the base's version: then there is no bytecode). Requirements that
+// are not pinned may be resolved anew there.
 //
 // # Programs
 //

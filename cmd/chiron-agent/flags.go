@@ -30,19 +30,19 @@ Flags:
 
 // flags are the command line.
 type flags struct {
-	listen, workDir, bytecode string
-	planDir, wrap             string
-	functionsGroup, memGroup  string
-	dataLimit                 int64
-	processLimit              int
-	peers                     []string
-	cpus                      string
-	leash, verbose            bool
-	concurrency, queue        int
-	maxBody                   int64
-	grace, linger, timeout    time.Duration
-	interpreter, template     string
-	join, passEnv             []string
+	listen, workDir          string
+	planDir, wrap            string
+	functionsGroup, memGroup string
+	dataLimit                int64
+	processLimit             int
+	peers                    []string
+	cpus                     string
+	leash, verbose           bool
+	concurrency, queue       int
+	maxBody                  int64
+	grace, linger, timeout   time.Duration
+	interpreter, template    string
+	join, passEnv            []string
 }
 
 // peersVariable gives what --peer does, with commas, on platforms that set
@@ -73,7 +73,6 @@ func (f *flags) set() *pflag.FlagSet {
 	set.StringVar(&f.interpreter, "interpreter", "", "the bundle's interpreter, a `file`; default: it is looked for")
 	set.StringVar(&f.template, "template", "", "`socket` of a warm interpreter that the language host is forked of")
 	set.StringArrayVar(&f.join, "join", nil, "cgroup.procs `file` that a forked host joins; once for each")
-	set.StringVar(&f.bytecode, "bytecode-cache", "", "`folder` that keeps compiled modules; default: none is")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log more about what is going on")
 	return set
 }
@@ -94,7 +93,7 @@ func (f *flags) options(set *pflag.FlagSet, args []string, env func(string) stri
 		f.peers = strings.FieldsFunc(env(peersVariable), func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	o := wrap.Options{
-		Dir: set.Arg(0), PlanDir: f.planDir, Wrap: f.wrap, Listen: f.listen, WorkDir: f.workDir, BytecodeCache: f.bytecode,
+		Dir: set.Arg(0), PlanDir: f.planDir, Wrap: f.wrap, Listen: f.listen, WorkDir: f.workDir,
 		Concurrency: f.concurrency, Queue: f.queue, MaxBody: f.maxBody,
 		GracePeriod: f.grace, Linger: f.linger, Timeout: f.timeout,
 		FunctionsGroup: f.functionsGroup, MemoryGroup: f.memGroup, DataLimit: f.dataLimit, ProcessLimit: f.processLimit,

@@ -30,8 +30,6 @@ type Options struct {
 	Grace time.Duration
 	// Environ is added to every wrap's environment, "KEY=VALUE".
 	Environ []string
-	// BytecodeCache keeps compiled modules between starts; empty: none is kept.
-	BytecodeCache string
 	// CPUs are the machine's that wraps may have, in the order in which they are
 	// given away; nil: all that this process may run on.
 	CPUs []int

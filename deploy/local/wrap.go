@@ -190,9 +190,6 @@ func (w *wrap) start() (*agent, error) {
 		args = append(args, "--cpus", joinInts(uniqueInOrder(w.cpus)))
 	}
 	args = append(args, w.group.flags(w.limits)...)
-	if o.BytecodeCache != "" {
-		args = append(args, "--bytecode-cache", o.BytecodeCache)
-	}
 	args = append(args, w.keeper.warmFlags(w)...)
 	for _, peer := range w.instance.wraps {
 		if peer != w {

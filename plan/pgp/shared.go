@@ -36,7 +36,9 @@ func (s *search) shared(ctx context.Context, r *Result, known map[int]*attempt) 
 	p := s.newPinning(made)
 	var best *candidate
 	for cpus := 1; cpus <= s.sharable(p); cpus++ {
-		if bound := s.atLeast(cpus); s.SLO > 0 && bound > r.Target {
+		// Not by the target: it may have been lowered for a plan that spreads more
+		// than the next.
+		if bound := s.atLeast(cpus); s.SLO > 0 && bound > s.SLO {
 			r.skip(cpus, bound)
 			continue
 		}
@@ -48,8 +50,16 @@ func (s *search) shared(ctx context.Context, r *Result, known map[int]*attempt) 
 			return c, nil
 		}
 	}
-	if best == nil { // out of reach of all: the nearest is where there is most room
-		return s.sharing(ctx, r, p, w, s.sharable(p), known)
+	// Out of reach: what was skipped may be faster than the rest.
+	for cpus := s.sharable(p); cpus >= 1; cpus /= 2 {
+		if known[cpus] != nil || best != nil && s.atLeast(cpus) >= best.latency {
+			continue
+		}
+		c, err := s.sharing(ctx, r, p, w, cpus, known)
+		if err != nil {
+			return nil, err
+		}
+		best = faster(best, c)
 	}
 	r.Met, err = s.meets(r, best)
 	return best, err
@@ -70,10 +80,17 @@ func (s *search) sharing(ctx context.Context, r *Result, p *pinning, w *worker, 
 	p.deal(cpus)
 	var c *candidate
 	for range maxTightened {
-		var err error
-		if c, err = p.improve(ctx, w, cpus, r.Target); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		improved, err := p.improve(ctx, w, cpus, r.Target)
+		if err != nil {
 			return nil, err
 		}
+		if c != nil && improved.latency >= c.latency {
+			break // as fast as it gets
+		}
+		c = improved
 		if r.Met, err = s.meets(r, c); err != nil {
 			return nil, err
 		}

@@ -236,9 +236,6 @@ def take_on(request: Dict[str, Any]) -> None:
     os.environ.update(request["env"])
     if hasattr(time, "tzset"):
         time.tzset()
-    cache = request.get("bytecode_cache") or None
-    sys.pycache_prefix = cache
-    sys.dont_write_bytecode = cache is None
 
 
 def _kill_session(pid: int) -> None:
