@@ -181,7 +181,7 @@ func (b *builder) wrap(ctx context.Context, index int, dir string) error {
 	if err != nil {
 		return err
 	}
-	if python.fits {
+	if python.compiler != "" {
 		step("check handlers")
 		if err := checkSyntax(ctx, python, functions); err != nil {
 			return err

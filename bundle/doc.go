@@ -8,10 +8,10 @@
 // Building twice gives the same bytes: files are written in the order of their
 // names, with modes 0644 or 0755 and times that follow from their contents;
 // what pip leaves of the machine it ran on (shebangs, direct_url.json, the
-// order of RECORD, bytecode) is taken out. Then packages and host program are compiled in a
-// way that gives the same bytes again, with the same CPython. The file checksums
-// lists every other file in sha256sum's form, so that "sha256sum -c checksums"
-// checks a bundle anywhere, and its own digest stands for the bundle.
+// order of RECORD, bytecode) is taken out. Then packages and host program are
+// compiled in a way that gives the same bytes again, with the same CPython. The
+// file checksums lists every other file in sha256sum's form, so that "sha256sum -c
+// checksums" checks a bundle anywhere, and its own digest stands for the bundle.
 //
 // Requirements that are not pinned ("requests>=2") are resolved once for an
 // interpreter and kept in the cache; another machine, or an emptied cache, may
@@ -25,5 +25,6 @@
 //
 // Where it stands: right of plan, workflow and host (whose program it ships),
 // left of deploy (which runs what it makes). It starts interpreters to compile
-// handlers and packages (never to run them) and to run pip; it knows nothing of sandboxes.
+// handlers and packages (never to run them) and to run pip; it knows nothing of
+// sandboxes.
 package bundle

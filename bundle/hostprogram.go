@@ -28,7 +28,7 @@ func (b *builder) copyHost(ctx context.Context, lang string, python interpreter,
 	if err != nil {
 		return err
 	}
-	if !python.fits {
+	if python.compiler == "" {
 		return copyFS(program, to)
 	}
 	compiled, err := b.compiledHost(ctx, program, lang, python)
@@ -42,7 +42,7 @@ func (b *builder) copyHost(ctx context.Context, lang string, python interpreter,
 // compiledHost is the host program with its bytecode, kept in the cache.
 func (b *builder) compiledHost(ctx context.Context, program fs.FS, lang string, python interpreter) (string, error) {
 	key := sha256.New()
-	fmt.Fprintf(key, "chiron host 1\n%s\n", python.own)
+	fmt.Fprintf(key, "chiron host 1\n%s\n", python.compiler)
 	err := fs.WalkDir(program, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

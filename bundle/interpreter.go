@@ -21,10 +21,9 @@ type interpreter struct {
 	// id is everything that decides which packages fit: two interpreters with
 	// the same id may share what pip installed.
 	id string
-	// fits says that it compiles what the wrap's own interpreter compiles: it is
-	// that one, or of its version. own is the id of the one that compiles.
-	fits bool
-	own  string
+	// compiler is the id of the one that compiles as the wrap's own interpreter
+	// does: that one, or one here of its version; empty: there is none.
+	compiler string
 	// target that packages are installed for; nil: the interpreter itself.
 	target *Target
 }
@@ -63,9 +62,9 @@ func (b *builder) interpreterFor(ctx context.Context, wrap string, f *workflow.F
 			// It is needed where there are requirements, and said there.
 			i = interpreter{}
 		}
-		i.fits = false
+		i.compiler = ""
 	}
-	i.own, i.id, i.target = i.id, target.id(), target
+	i.id, i.target = target.id(), target
 	return i, ctx.Err()
 }
 
@@ -86,8 +85,8 @@ func (b *builder) interpreter(ctx context.Context, f *workflow.Function) (interp
 	if err != nil {
 		return interpreter{}, fmt.Errorf("function %q: ask interpreter %s for its version: %w", f.Name, path, err)
 	}
-	i := interpreter{path: path, id: strings.TrimSpace(out.stdout), fits: true}
-	i.own = i.id
+	id := strings.TrimSpace(out.stdout)
+	i := interpreter{path: path, id: id, compiler: id}
 	b.interpreters[key] = i
 	return i, nil
 }

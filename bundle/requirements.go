@@ -68,7 +68,7 @@ func quoted(names []string) string {
 func (b *builder) requirements(ctx context.Context, python interpreter, functions []*workflow.Function) (string, error) {
 	var files []*requirementsFile
 	key := sha256.New()
-	fmt.Fprintf(key, "chiron requirements 2\n%s\n%s %t\n", python.id, python.own, python.fits)
+	fmt.Fprintf(key, "chiron requirements 3\n%s\n%s\n", python.id, python.compiler)
 	cacheable := true
 	for _, f := range functions {
 		if f.Requirements == "" {
@@ -114,7 +114,7 @@ func (b *builder) requirements(ctx context.Context, python interpreter, function
 				return fmt.Errorf("requirements: %w", err)
 			}
 		}
-		if !python.fits {
+		if python.compiler == "" {
 			return nil
 		}
 		if err := host.Compile(ctx, python.path, site, "site"); err != nil {

@@ -46,7 +46,12 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 	if err := makeDir(files.Dir); err != nil {
 		return nil, false, err
 	}
-	sites, err := sitePaths(ctx, o, files)
+	sites, err := bundle.Sites(ctx, bundle.Options{
+		Project: o.Project, OutDir: files.ProfileSites,
+		Progress: func(s bundle.Step) {
+			o.Progress.tell(Note{Step: "profile", Text: s.What, Done: s.Index - 1, Total: s.Of, Passing: true})
+		},
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -55,7 +60,7 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 		return nil, false, err
 	}
 	measured, err = profiler.Run(ctx, profiler.Options{
-		Project: o.Project, Runs: o.Runs, Budget: o.Budget, Tracer: o.Tracer, SitePath: sites,
+		Project: o.Project, Runs: o.Runs, Budget: o.Budget, Tracer: o.Tracer, Sites: sites,
 		Progress: func(p profiler.Progress) { o.Progress.tell(profileNote(p)) },
 	})
 	if err = errors.Join(err, endStore()); err != nil {
@@ -68,25 +73,6 @@ func Profile(ctx context.Context, o ProfileOptions) (measured *profile.Profile, 
 		return nil, false, fmt.Errorf("profile: %w", err)
 	}
 	return measured, false, nil
-}
-
-// sitePaths installs the functions' requirements, and returns where each
-// function finds its own.
-func sitePaths(ctx context.Context, o ProfileOptions, files Files) (map[string][]string, error) {
-	installed, err := bundle.Sites(ctx, bundle.Options{
-		Project: o.Project, OutDir: files.ProfileSites,
-		Progress: func(s bundle.Step) {
-			o.Progress.tell(Note{Step: "profile", Text: s.What, Done: s.Index - 1, Total: s.Of, Passing: true})
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	sites := make(map[string][]string)
-	for f, site := range installed {
-		sites[f] = []string{site}
-	}
-	return sites, nil
 }
 
 func profileNote(p profiler.Progress) Note {

@@ -42,7 +42,7 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 	patience := s.options.ImportTimeout
 	started, cancel := context.WithTimeout(ctx, patience)
 	defer cancel() // it bounds the start alone
-	zygote, err := host.Start(started, s.spec(interpreter, s.options.SitePath[name], host.Function{
+	zygote, err := host.Start(started, s.spec(interpreter, s.options.Sites[name], host.Function{
 		Name: f.Name, File: filepath.Join(f.Dir, f.File), Symbol: f.Symbol, Env: f.Env, Memory: f.Memory,
 	}))
 	if err != nil && started.Err() != nil && ctx.Err() == nil {
@@ -56,16 +56,20 @@ func (s *session) hostOf(ctx context.Context, name string) (*functionHost, error
 	return h, nil
 }
 
-func (s *session) spec(interpreter host.Interpreter, site []string, f host.Function) host.Spec {
-	return host.Spec{
+// spec is a host of one function; site has its requirements, empty: it has none.
+func (s *session) spec(interpreter host.Interpreter, site string, f host.Function) host.Spec {
+	spec := host.Spec{
 		Dir:         s.dir,
 		Program:     s.program(),
 		Interpreter: interpreter.Path,
 		Functions:   []host.Function{f, host.Probe(s.program())},
-		SitePath:    site,
 		WorkDir:     s.workDir(),
 		StopGrace:   500 * time.Millisecond,
 	}
+	if site != "" {
+		spec.SitePath = []string{site}
+	}
+	return spec
 }
 
 // worker forks one worker with one lane, which its main thread serves.

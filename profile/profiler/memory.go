@@ -26,7 +26,7 @@ func (s *session) bareHost(ctx context.Context, interpreter host.Interpreter) (*
 	if err := os.WriteFile(file, []byte("def handle(req):\n    return req\n"), 0o644); err != nil {
 		return nil, err
 	}
-	zygote, err := host.Start(ctx, s.spec(interpreter, nil, host.Function{Name: nothing, File: file}))
+	zygote, err := host.Start(ctx, s.spec(interpreter, "", host.Function{Name: nothing, File: file}))
 	if err != nil {
 		return nil, err
 	}

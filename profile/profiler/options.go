@@ -52,9 +52,9 @@ type Options struct {
 	// Tracer by name; empty: the best that this machine permits, and a lesser
 	// one for a function that it cannot cut.
 	Tracer string
-	// SitePath are the folders of a function's installed requirements, by the
-	// function's name.
-	SitePath map[string][]string
+	// Sites are the folders of the functions' installed requirements, by function;
+	// those that require nothing have none.
+	Sites map[string]string
 	// Progress is told of each step, from Run's own goroutine; nil: nobody.
 	Progress func(Progress)
 
