@@ -130,11 +130,16 @@ func (z *Zygote) Spawn(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	z.alive[w.id] = w
 	z.mu.Unlock()
 	if err := z.sendFiles(z.control, spawnFrame(w.id, o.Lanes, w.control != nil, o), theirs); err != nil {
+		err = fmt.Errorf("spawn worker: %w", err)
 		z.mu.Lock()
+		_, there := z.alive[w.id]
 		delete(z.alive, w.id)
 		z.mu.Unlock()
-		w.closeLanes()
-		return nil, fmt.Errorf("spawn worker: %w", err)
+		if there {
+			// Where the zygote has ended, the worker may be retired already, and waited for.
+			w.ended(err)
+		}
+		return nil, err
 	}
 	return w, nil
 }
@@ -475,7 +480,7 @@ func (w *Worker) ended(err error) {
 // lastReply is how long a dead worker's lane is read for what it sent before.
 const lastReply = 200 * time.Millisecond
 
-// closeLanes takes back a worker that was never spawned.
+// closeLanes takes back a worker that nobody else knows of yet.
 func (w *Worker) closeLanes() {
 	for _, l := range w.free {
 		l.close()
