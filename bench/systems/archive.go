@@ -56,7 +56,7 @@ type prepared struct {
 	Definition json.RawMessage `json:"definition"`
 	Profile    json.RawMessage `json:"profile"`
 	// SLO that was searched for: Faastlane's mean of a few requests, or what was
-	// predicted of it where that is less, and Slack.
+	// predicted of it where that is less, and Slack, less the margin.
 	SLO time.Duration `json:"slo_ns"`
 	// Plans of the systems.
 	Plans []made `json:"plans"`
@@ -66,8 +66,8 @@ type prepared struct {
 type made struct {
 	System string     `json:"system"`
 	Plan   *plan.Plan `json:"plan,omitempty"`
-	// Missed says that nothing was predicted to meet the SLO: the plan is the
-	// fastest.
+	// Missed says that nothing was predicted to meet what was searched for: the plan
+	// is the fastest.
 	Missed bool `json:"missed,omitempty"`
 	// Excluded says why the system cannot run the workflow.
 	Excluded string `json:"excluded,omitempty"`

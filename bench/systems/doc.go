@@ -7,7 +7,7 @@
 //
 //	prepare   its stores are looked at, its functions profiled; Faastlane is served
 //	          and its mean sets the SLO (+ 10 ms, as in the paper); then the other
-//	          systems' plans are made, Chiron's searched for that SLO
+//	          systems' plans are made, Chiron's searched for that SLO less a margin
 //	rounds    all systems are up and take turns, one timed request each a round,
 //	          in some rounds one more with a trace; then they take turns again, each
 //	          with as many requests as it can serve

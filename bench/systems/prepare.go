@@ -143,9 +143,10 @@ func (s *session) samePlans(w *subject) error {
 	return nil
 }
 
-// findSLO is Faastlane's mean and what may come on top. Plans are predicted from
-// functions that were profiled a minute before: where the machine was faster then
-// than it is now, what was predicted of Faastlane is the mean to keep up with.
+// findSLO is what plans are searched for: Faastlane's mean and what may come on top,
+// less the margin. Plans are predicted from functions that were profiled a minute
+// before: where the machine was faster then than it is now, what was predicted of
+// Faastlane is the mean to keep up with.
 func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *profile.Profile) (_ time.Duration, err error) {
 	predictor, err := predict.New(w.project.Definition, p, s.archive.calibration, predict.Options{CPUs: s.cpus})
 	if err != nil {
@@ -171,5 +172,5 @@ func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *pro
 			sum += took
 		}
 	}
-	return min(sum/time.Duration(requests), predicted.Mean) + Slack, nil
+	return aim(min(sum/time.Duration(requests), predicted.Mean) + Slack), nil
 }

@@ -40,7 +40,7 @@ type Workflow struct {
 	Stages   int `json:"stages"`
 	Parallel int `json:"parallel"`
 	// SLO is Faastlane's mean of the rounds and Slack, Searched what plans were
-	// searched for before the rounds.
+	// searched for before the rounds, less the margin.
 	SLO      time.Duration `json:"slo_ns"`
 	Searched time.Duration `json:"searched_slo_ns"`
 	// Bound is what no plan can be faster than on this machine.
@@ -73,7 +73,7 @@ type Row struct {
 	Processes int    `json:"processes"`
 	CPUs      int    `json:"cpus"`
 	Modes     string `json:"modes"`
-	// Missed says that the plan was not predicted to meet the SLO.
+	// Missed says that the plan was not predicted to meet Workflow.Searched.
 	Missed bool `json:"missed,omitempty"`
 
 	// Requests that were timed, side by side with the other systems'.

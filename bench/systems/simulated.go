@@ -36,7 +36,7 @@ type Simulated struct {
 const samples = 400
 
 // simulated predicts the systems on the paper's node. Chiron's plans are searched
-// anew, for the SLO that Faastlane sets there.
+// anew, for the SLO that Faastlane sets there, with the same margin.
 func simulated(m *measured, c *predict.Calibration, w *Workflow) ([]Simulated, error) {
 	if c == nil {
 		return nil, nil
@@ -58,7 +58,7 @@ func simulated(m *measured, c *predict.Calibration, w *Workflow) ([]Simulated, e
 		pl := row.plan
 		if (&pgp.Problem{}).As(row.System) {
 			project := &workflow.Project{Name: m.name, Definition: m.definition}
-			found, err := searched(context.Background(), row.System, project, m.profile, c, base+Slack, nodeCPUs, samples)
+			found, err := searched(context.Background(), row.System, project, m.profile, c, aim(base+Slack), nodeCPUs, samples)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", row.System, err)
 			}
