@@ -34,7 +34,7 @@ type PlanOptions struct {
 	// Budget is the most CPUs that the plan may need; 0: the machine's.
 	Budget int
 	// Concurrency is the most requests that each wrap works on at once; 0: the
-	// project's.
+	// project's, or what plan.SetConcurrency finds.
 	Concurrency int
 	// Exact looks at every partition of small stages.
 	Exact bool
@@ -131,7 +131,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	for i := range made.Plan.Wraps { // the runtime holds the wraps to it
 		made.Plan.Wraps[i].Memory = rules.Limits.Memory
 	}
-	setConcurrency(made.Plan, cmp.Or(o.Concurrency, o.Project.Scale.Concurrency))
+	made.Plan.SetConcurrency(o.Project.Definition, cmp.Or(o.Concurrency, o.Project.Scale.Concurrency))
 	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
@@ -146,16 +146,6 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	made.Memory = made.Plan.MemoryEstimate(o.Profile)
 	made.price(o.Prices)
 	return made, nil
-}
-
-// setConcurrency has each wrap of a plan work on as many requests at once; 0 leaves
-// it as it is.
-func setConcurrency(p *plan.Plan, n int) {
-	for i := range p.Wraps {
-		if n > 0 {
-			p.Wraps[i].Concurrency = n
-		}
-	}
 }
 
 // problem is what the search is asked.

@@ -92,7 +92,9 @@ func PlanToServe(ctx context.Context, o PrepareOptions, anew bool) (*plan.Plan, 
 	if !anew {
 		kept, why := keptPlan(o.Project)
 		if kept != nil {
-			setConcurrency(kept, o.Concurrency)
+			if o.Concurrency > 0 {
+				kept.SetConcurrency(o.Project.Definition, o.Concurrency)
+			}
 			return kept, nil
 		}
 		o.Progress.tell(Note{Step: "plan", Text: "making a plan: " + why})

@@ -143,7 +143,7 @@ func (o *SimulateOptions) planOf(ctx context.Context, name string, base *simulat
 	if err != nil {
 		return nil, err
 	}
-	setConcurrency(made, project.Scale.Concurrency)
+	made.SetConcurrency(project.Definition, project.Scale.Concurrency)
 	for i := range made.Wraps {
 		made.Wraps[i].Memory = project.Rules.Limits.Memory
 	}

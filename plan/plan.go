@@ -48,17 +48,6 @@ type Wrap struct {
 	Processes   []Process
 }
 
-// DefaultConcurrency of a wrap.
-const DefaultConcurrency = 32
-
-// MaxInside is the most requests that an instance of the wrap works on at once.
-func (w *Wrap) MaxInside() int {
-	if w.Concurrency > 0 {
-		return w.Concurrency
-	}
-	return DefaultConcurrency
-}
-
 // Process is one process of a wrap: one interpreter, one interpreter lock.
 // Its tasks of one stage run as its threads, started in the order of Tasks.
 type Process struct {

@@ -97,7 +97,11 @@ func fixed(m model.Model, project *workflow.Project, measured *profile.Profile) 
 	if errors.Is(err, model.ErrConflict) {
 		return made{System: string(m), Excluded: err.Error()}, nil
 	}
-	return made{System: string(m), Plan: pl}, err
+	if err != nil {
+		return made{}, err
+	}
+	pl.SetConcurrency(project.Definition, 0)
+	return made{System: string(m), Plan: pl}, nil
 }
 
 // searched is a plan that is searched for an SLO on a machine with so many CPUs.
@@ -122,6 +126,7 @@ func searched(ctx context.Context, name string, project *workflow.Project, measu
 	if err != nil {
 		return made{}, err
 	}
+	r.Plan.SetConcurrency(project.Definition, 0)
 	return made{System: name, Plan: r.Plan, Missed: !r.Met}, nil
 }
 

@@ -40,7 +40,7 @@ func (f *planFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.model, "model", "", "plan by a fixed deployment `model`, or as the paper's\nChiron-P or with standby processes (chiron-s)")
 	flags.StringVar(&f.objective, "objective", string(plan.FewestCPUs), "`what` to search for: the fewest cpus or the least money\nthat meets the SLO, or the lowest latency")
 	flags.IntVar(&f.cpus, "cpus", 0, "most CPUs that the plan may need; default: all of this machine's")
-	flags.IntVar(&f.concurrency, "concurrency", 0, fmt.Sprintf("most `requests` that a wrap works on at once; default: the\nproject's, or %d", plan.DefaultConcurrency))
+	flags.IntVar(&f.concurrency, "concurrency", 0, fmt.Sprintf("most `requests` that a wrap works on at once; default: the\nproject's, or at most %d", plan.DefaultConcurrency))
 	flags.BoolVar(&f.exact, "exact", false, fmt.Sprintf("look at every way to divide the functions (at most %d at a time)", pgp.MaxExact))
 	flags.StringVar(&f.calibration, "calibration", "", "`file` with this machine's constants; default: one in the cache")
 	flags.IntVar(&f.runs, "runs", 0, "least `number` of runs of each function, when they are measured")

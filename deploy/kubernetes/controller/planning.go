@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +46,9 @@ func makePlan(ctx context.Context, r *request, measured *profile.Profile, consta
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan can be: %v", err)
 	}
 	made := found.Plan
+	made.SetConcurrency(r.definition, r.concurrency)
 	for i := range made.Wraps {
 		made.Wraps[i].Memory = r.rules.Limits.Memory // the runtime holds the wraps to it
-		made.Wraps[i].Concurrency = cmp.Or(r.concurrency, made.Wraps[i].Concurrency)
 	}
 	if err := made.Within(r.rules.Limits, measured); err != nil {
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan keeps the limits: %v", err)
