@@ -30,7 +30,11 @@ func TestSpawnWhileTheZygoteEnds(t *testing.T) {
 	retiring.Go(func() {
 		for {
 			for _, w := range z.snapshot() {
-				if w.Retire(0); len(seen) < 3 {
+				w.Retire(0)
+				w.mu.Lock()
+				before := w.retired // its end
+				w.mu.Unlock()
+				if before && len(seen) < 3 {
 					if seen = append(seen, w); len(seen) == 3 {
 						close(retired)
 					}
@@ -43,7 +47,11 @@ func TestSpawnWhileTheZygoteEnds(t *testing.T) {
 			}
 		}
 	})
+	deadline := time.Now().Add(30 * time.Second)
 	for met := false; !met; {
+		if time.Now().After(deadline) {
+			t.Fatal("no worker was retired while it was spawned")
+		}
 		if w, err := z.Spawn(t.Context(), WorkerOptions{CPU: AnyCPU, Lanes: 2, MaxLanes: 3}); err == nil {
 			t.Fatalf("spawned worker %d of a zygote that has ended", w.id)
 		}

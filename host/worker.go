@@ -53,7 +53,7 @@ type Worker struct {
 
 	mu   sync.Mutex
 	pid  int   // 0: not forked yet
-	err  error // why it ended: *ExitError or *SpawnError
+	err  error // why it ended: *ExitError or *SpawnError; or why it never began
 	dead bool
 	kill bool // wanted before the pid was known
 	// Lanes: free is a stack, so that the lane used last, whose thread and

@@ -34,7 +34,7 @@ type PlanOptions struct {
 	// Budget is the most CPUs that the plan may need; 0: the machine's.
 	Budget int
 	// Concurrency is the most requests that each wrap works on at once; 0: the
-	// project's, or what plan.SetConcurrency finds.
+	// project's, or what Plan.SetConcurrency finds.
 	Concurrency int
 	// Exact looks at every partition of small stages.
 	Exact bool
@@ -128,10 +128,16 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	} else if err := makeModel(made, o); err != nil {
 		return nil, err
 	}
-	for i := range made.Plan.Wraps { // the runtime holds the wraps to it
-		made.Plan.Wraps[i].Memory = rules.Limits.Memory
+	bound := func(p *plan.Plan) { // the runtime holds the wraps to it
+		for i := range p.Wraps {
+			p.Wraps[i].Memory = rules.Limits.Memory
+		}
+		p.SetConcurrency(o.Project.Definition, cmp.Or(o.Concurrency, o.Project.Scale.Concurrency))
 	}
-	made.Plan.SetConcurrency(o.Project.Definition, cmp.Or(o.Concurrency, o.Project.Scale.Concurrency))
+	bound(made.Plan)
+	for i := range made.Frontier {
+		bound(made.Frontier[i].Plan)
+	}
 	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}

@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"slices"
-
-	"github.com/chiron-faas/chiron/workflow"
-)
+import "github.com/chiron-faas/chiron/workflow"
 
 // DefaultConcurrency of a wrap.
 const DefaultConcurrency = 32
@@ -25,59 +21,41 @@ func (w *Wrap) MaxInside() int {
 }
 
 // SetConcurrency has each wrap work on n requests at once; 0: on DefaultConcurrency,
-// or fewer where a request of the workflow has so many threads at a time in it that
-// those of all would keep its CPUs busy by waiting.
+// or on fewer where the threads of so many would keep its CPUs busy by waiting.
+// Where wraps call each other a request is in all of them, so that all have the
+// number of the one that bears least.
 func (p *Plan) SetConcurrency(d *workflow.Definition, n int) {
+	least := DefaultConcurrency
 	for i := range p.Wraps {
 		w := &p.Wraps[i]
-		w.Concurrency = n
-		if n > 0 {
-			continue
+		if w.Concurrency = n; n == 0 {
+			w.Concurrency = w.bearable(d)
+			least = min(least, w.Concurrency)
 		}
-		if most := threadsPerCPU * w.CPUs / max(1, w.threads(d)); most < DefaultConcurrency {
-			w.Concurrency = max(1, most)
+	}
+	if n > 0 {
+		return
+	}
+	for i := range p.Wraps {
+		w := &p.Wraps[i]
+		if p.Calls == Direct {
+			w.Concurrency = least
+		}
+		if w.Concurrency == DefaultConcurrency {
+			w.Concurrency = 0
 		}
 	}
 }
 
-// threads is how many of the wrap's tasks a request may run at the same time.
-func (w *Wrap) threads(d *workflow.Definition) int {
+// bearable is on how many requests the wrap may work at once, at most
+// DefaultConcurrency.
+func (w *Wrap) bearable(d *workflow.Definition) int {
 	here := make(map[string]bool)
-	for _, process := range w.Processes {
-		for _, task := range process.Tasks {
+	for i := range w.Processes {
+		for _, task := range w.Processes[i].Tasks {
 			here[task] = true
 		}
 	}
-	most := 0
-	for _, stage := range d.Stages() {
-		most = max(most, widest(stage.Root, here))
-	}
-	return most
-}
-
-// widest is how many of some tasks a block may run at the same time.
-func widest(b *workflow.Block, of map[string]bool) int {
-	switch b.Kind {
-	case workflow.BlockTask:
-		if of[b.Task.Name] {
-			return 1
-		}
-		return 0
-	case workflow.BlockSeries:
-		return slices.Max(widths(b.Children, of))
-	default:
-		sum := 0
-		for _, n := range widths(b.Children, of) {
-			sum += n
-		}
-		return sum
-	}
-}
-
-func widths(blocks []*workflow.Block, of map[string]bool) []int {
-	all := make([]int, len(blocks))
-	for i, b := range blocks {
-		all[i] = widest(b, of)
-	}
-	return all
+	threads := d.Width(func(task string) bool { return here[task] })
+	return min(DefaultConcurrency, max(1, threadsPerCPU*w.CPUs/max(1, threads)))
 }

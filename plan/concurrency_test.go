@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/chiron-faas/chiron/workflow"
@@ -54,5 +55,22 @@ func TestSetConcurrency(t *testing.T) {
 				t.Errorf("concurrency %d, at most %d inside; want %d and %d", w.Concurrency, w.MaxInside(), c.want, c.wantedInside)
 			}
 		})
+	}
+}
+
+// A request is in all wraps that call each other, and in one at a time of those that
+// an orchestrator calls.
+func TestSetConcurrencyOfWraps(t *testing.T) {
+	tasks := make([]string, 100)
+	for i := range tasks {
+		tasks[i] = fmt.Sprintf("T%d", i)
+	}
+	d := definition(t, tasks...)
+	for calls, want := range map[Calls][]int{Direct: {2, 2}, ThroughGateway: {0, 2}} {
+		p := &Plan{Calls: calls, Wraps: []Wrap{{CPUs: 1, Processes: []Process{pool("First")}}, {CPUs: 1, Processes: []Process{pool(tasks...)}}}}
+		p.SetConcurrency(d, 0)
+		if got := []int{p.Wraps[0].Concurrency, p.Wraps[1].Concurrency}; !slices.Equal(got, want) {
+			t.Errorf("calls %q: %d at once, want %d", calls, got, want)
+		}
 	}
 }

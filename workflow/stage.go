@@ -103,6 +103,22 @@ func (d *Definition) Tasks() []*State {
 	return tasks
 }
 
+// Width is the most tasks of those that of names that may run at the same time.
+func (d *Definition) Width(of func(task string) bool) int {
+	most := 0
+	for _, s := range d.States {
+		width := 0
+		if s.Type == Task && of(s.Name) {
+			width = 1
+		}
+		for _, b := range s.Branches {
+			width += b.Width(of)
+		}
+		most = max(most, width)
+	}
+	return most
+}
+
 // State finds a state by name, branches included.
 func (d *Definition) State(name string) (*State, bool) {
 	if s, ok := d.States[name]; ok {

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -109,5 +110,17 @@ func TestStages(t *testing.T) {
 	}
 	if s, ok := d.State("Nobody"); ok {
 		t.Errorf("State(Nobody): %v", s)
+	}
+}
+
+func TestWidth(t *testing.T) {
+	d := mustParse(t, nested)
+	for names, want := range map[string]int{
+		"": 0, "T1": 1, "T1 Last S1 S2": 1, "X Y": 2, "A1 X Y U": 2, "X Y U V": 2, "A1 A2 U V": 1,
+	} {
+		of := strings.Fields(names)
+		if got := d.Width(func(task string) bool { return slices.Contains(of, task) }); got != want {
+			t.Errorf("width of %q is %d, want %d", names, got, want)
+		}
 	}
 }

@@ -142,7 +142,8 @@ func newLayout(b *bundle, cpus []int) (*layout, error) {
 	l.divide(b, b.definition)
 	l.rank(b.definition, true)
 	for _, p := range l.processes {
-		p.options.Lanes = min(l.width(b.definition, p), maxLanes)
+		here := func(task string) bool { return l.places[task].process == p }
+		p.options.Lanes = min(max(1, b.definition.Width(here)), maxLanes)
 	}
 	return l, nil
 }
@@ -249,26 +250,6 @@ func (l *layout) functionsOf(p *process) []string {
 		}
 	}
 	return names
-}
-
-// width is the most tasks of p that may run at the same time in d, at least 1:
-// the threads that p needs for one request.
-func (l *layout) width(d *workflow.Definition, p *process) int {
-	most := 1
-	for _, s := range d.States {
-		sum := 0
-		for _, b := range s.Branches {
-			if l.uses(b, p) {
-				sum += l.width(b, p)
-			}
-		}
-		most = max(most, sum)
-	}
-	return most
-}
-
-func (l *layout) uses(d *workflow.Definition, p *process) bool {
-	return slices.ContainsFunc(d.Tasks(), func(t *workflow.State) bool { return l.places[t.Name].process == p })
 }
 
 // owner returns the one wrap that has all tasks: here where there are none,

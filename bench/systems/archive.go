@@ -55,9 +55,9 @@ type prepared struct {
 	Inputs     string          `json:"inputs"`
 	Definition json.RawMessage `json:"definition"`
 	Profile    json.RawMessage `json:"profile"`
-	// SLO that was searched for: Faastlane's mean of a few requests, or what was
+	// Aim is what was searched for: Faastlane's mean of a few requests, or what was
 	// predicted of it where that is less, and Slack, less the margin.
-	SLO time.Duration `json:"slo_ns"`
+	Aim time.Duration `json:"slo_ns"`
 	// Plans of the systems.
 	Plans []made `json:"plans"`
 }

@@ -44,10 +44,10 @@ const Slack = 10 * time.Millisecond
 // it.
 const percentile = 99
 
-// margin of the SLO, percent, that plans are searched to leave: the machine that
-// serves is a slower one than that which profiled, some minutes before, and nearly
-// all predictions err by less (docs/accuracy.md: 12 % at the 95th percentile). The paper
-// estimates with larger constants to the same end (the text at its figure 14).
+// margin of the SLO, percent, that plans are searched to leave: predictions err, by
+// 12 % at the 95th percentile (docs/accuracy.md), and a shared machine serves in
+// slower minutes than it profiles in. The paper estimates with larger constants to
+// the same end (the text at its figure 14).
 const margin = 15
 
 // aim is what plans are searched for, so that the SLO is kept.

@@ -72,7 +72,7 @@ func (s *session) prepare(ctx context.Context, w *subject) error {
 		return fmt.Errorf("everything is held against %s, which cannot run it: %s", yardstick, why)
 	}
 	s.tell(w, yardstick, "its mean, for the SLO", 0, 0)
-	if p.SLO, err = s.findSLO(ctx, w, p.Plans[at].Plan, measured); err != nil {
+	if p.Aim, err = s.findAim(ctx, w, p.Plans[at].Plan, measured); err != nil {
 		return err
 	}
 	for _, name := range pgp.Names() {
@@ -80,7 +80,7 @@ func (s *session) prepare(ctx context.Context, w *subject) error {
 			continue
 		}
 		s.tell(w, name, "search a plan", 0, 0)
-		one, err := searched(ctx, name, w.project, measured, s.archive.calibration, p.SLO, s.cpus, 0)
+		one, err := searched(ctx, name, w.project, measured, s.archive.calibration, p.Aim, s.cpus, 0)
 		if err != nil {
 			return err
 		}
@@ -148,11 +148,11 @@ func (s *session) samePlans(w *subject) error {
 	return nil
 }
 
-// findSLO is what plans are searched for: Faastlane's mean and what may come on top,
+// findAim is what plans are searched for: Faastlane's mean and what may come on top,
 // less the margin. Plans are predicted from functions that were profiled a minute
 // before: where the machine was faster then than it is now, what was predicted of
 // Faastlane is the mean to keep up with.
-func (s *session) findSLO(ctx context.Context, w *subject, pl *plan.Plan, p *profile.Profile) (_ time.Duration, err error) {
+func (s *session) findAim(ctx context.Context, w *subject, pl *plan.Plan, p *profile.Profile) (_ time.Duration, err error) {
 	predictor, err := predict.New(w.project.Definition, p, s.archive.calibration, predict.Options{CPUs: s.cpus})
 	if err != nil {
 		return 0, err

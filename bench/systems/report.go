@@ -146,7 +146,7 @@ func (a *archive) report(table string) (*Report, error) {
 
 // report makes a workflow's figures.
 func (m *measured) report(r *Report) *Workflow {
-	w := &Workflow{Name: m.name, Tasks: len(m.definition.Tasks()), Searched: m.SLO, Others: m.rounds.Others, definition: m.definition}
+	w := &Workflow{Name: m.name, Tasks: len(m.definition.Tasks()), Searched: m.Aim, Others: m.rounds.Others, definition: m.definition}
 	for _, stage := range m.definition.Stages() {
 		w.Stages++
 		w.Parallel = max(w.Parallel, len(stage.Root.Strands()))

@@ -120,6 +120,9 @@ func checkReport(t *testing.T, r *Report) {
 	if w.Tasks != 5 || w.Stages != 3 || w.Parallel != 3 || w.SLO <= Slack || w.Bound <= 0 {
 		t.Errorf("workflow %+v", w)
 	}
+	if least := aim(Slack); w.Searched <= least || w.Searched >= aim(2*w.SLO) {
+		t.Errorf("plans were searched for %v, of an SLO of %v", w.Searched, w.SLO)
+	}
 	for _, system := range []string{string(model.OneToOne), yardstick, pgp.Name} {
 		row := w.row(system)
 		if row == nil {

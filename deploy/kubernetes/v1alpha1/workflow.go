@@ -49,8 +49,8 @@ type WorkflowSpec struct {
 	Apart    [][]string `json:"apart,omitempty"`
 	Together [][]string `json:"together,omitempty"`
 	Limits   *Limits    `json:"limits,omitempty"`
-	// Concurrency is the most requests that each pod works on at once; 0: the agent's
-	// default.
+	// Concurrency is the most requests that each pod works on at once; 0: what
+	// plan.Plan's SetConcurrency finds.
 	Concurrency int32      `json:"concurrency,omitempty"`
 	Instances   *Instances `json:"instances,omitempty"`
 	// PullSecrets are names of secrets with the registry's password.
