@@ -91,6 +91,13 @@ func (z *Zygote) Spawn(ctx context.Context, o WorkerOptions) (*Worker, error) {
 			_ = f.Close()
 		}
 	}()
+	// fail ends what was begun; the zygote may have retired the worker already, and wait
+	// for it.
+	fail := func(err error) (*Worker, error) {
+		err = fmt.Errorf("spawn worker: %w", err)
+		w.ended(err)
+		return nil, err
+	}
 	pair := func() (*os.File, error) {
 		a, b, err := socketPair()
 		if err == nil {
@@ -104,14 +111,13 @@ func (z *Zygote) Spawn(ctx context.Context, o WorkerOptions) (*Worker, error) {
 			w.control, err = unixConn(f)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("spawn worker: %w", err)
+			return fail(err)
 		}
 	}
 	for range o.Lanes {
 		f, err := pair()
 		if err != nil {
-			w.closeLanes()
-			return nil, fmt.Errorf("spawn worker: %w", err)
+			return fail(err)
 		}
 		w.free = append(w.free, newLane(w, f))
 		w.count++
@@ -124,22 +130,19 @@ func (z *Zygote) Spawn(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	z.mu.Lock()
 	if z.gone {
 		z.mu.Unlock()
-		w.closeLanes()
-		return nil, fmt.Errorf("spawn worker: %w", &ExitError{Pid: z.Pid(), Code: -1})
+		return fail(&ExitError{Pid: z.Pid(), Code: -1})
 	}
 	z.alive[w.id] = w
 	z.mu.Unlock()
 	if err := z.sendFiles(z.control, spawnFrame(w.id, o.Lanes, w.control != nil, o), theirs); err != nil {
-		err = fmt.Errorf("spawn worker: %w", err)
 		z.mu.Lock()
 		_, there := z.alive[w.id]
 		delete(z.alive, w.id)
 		z.mu.Unlock()
 		if there {
-			// Where the zygote has ended, the worker may be retired already, and waited for.
-			w.ended(err)
+			return fail(err)
 		}
-		return nil, err
+		return nil, fmt.Errorf("spawn worker: %w", err) // who took it from there ends it
 	}
 	return w, nil
 }
@@ -359,26 +362,27 @@ func (w *Worker) Retire(grace time.Duration) {
 		return
 	}
 	w.retired = true
-	w.turnAway()
+	w.withdraw()
+	w.checkIdle()
+	w.zygote.workers.Go(func() { w.end(grace) })
+	w.mu.Unlock()
+}
+
+// withdraw has no call begin any more: it ends the wait of those without a lane, and
+// closes the lanes that are free and the way to others. w.mu is held.
+func (w *Worker) withdraw() {
+	for _, c := range w.waiting {
+		c <- nil
+	}
+	w.waiting = nil
 	for _, l := range w.free {
 		l.close()
 		w.count--
 	}
 	w.free = nil
-	w.checkIdle()
 	if w.control != nil {
 		_ = w.control.Close()
 	}
-	w.zygote.workers.Go(func() { w.end(grace) })
-	w.mu.Unlock()
-}
-
-// turnAway ends the wait of calls that have no lane. w.mu is held.
-func (w *Worker) turnAway() {
-	for _, c := range w.waiting {
-		c <- nil
-	}
-	w.waiting = nil
 }
 
 func (w *Worker) end(grace time.Duration) {
@@ -459,19 +463,11 @@ func (w *Worker) ended(err error) {
 	default:
 		close(w.started)
 	}
-	w.turnAway()
-	for _, l := range w.free {
-		l.close()
-		w.count--
-	}
-	w.free = nil
+	w.withdraw()
 	for l := range w.busy {
 		// Its reply may still be in the socket, and nothing after it: unless a
 		// process that left the group holds the other end.
 		l.expire(time.Now().Add(lastReply))
-	}
-	if w.control != nil {
-		_ = w.control.Close()
 	}
 	w.mu.Unlock()
 	close(w.done)
@@ -479,13 +475,3 @@ func (w *Worker) ended(err error) {
 
 // lastReply is how long a dead worker's lane is read for what it sent before.
 const lastReply = 200 * time.Millisecond
-
-// closeLanes takes back a worker that nobody else knows of yet.
-func (w *Worker) closeLanes() {
-	for _, l := range w.free {
-		l.close()
-	}
-	if w.control != nil {
-		_ = w.control.Close()
-	}
-}
