@@ -103,20 +103,26 @@ func (d *Definition) Tasks() []*State {
 	return tasks
 }
 
-// Width is the most tasks of those that of names that may run at the same time.
+// Width is the most tasks that may run at the same time, of those that of names;
+// nil: of all.
 func (d *Definition) Width(of func(task string) bool) int {
 	most := 0
 	for _, s := range d.States {
-		width := 0
-		if s.Type == Task && of(s.Name) {
-			width = 1
-		}
-		for _, b := range s.Branches {
-			width += b.Width(of)
-		}
-		most = max(most, width)
+		most = max(most, s.Width(of))
 	}
 	return most
+}
+
+// Width is the state's own, as Definition.Width.
+func (s *State) Width(of func(task string) bool) int {
+	if s.Type == Task && (of == nil || of(s.Name)) {
+		return 1
+	}
+	sum := 0
+	for _, b := range s.Branches {
+		sum += b.Width(of)
+	}
+	return sum
 }
 
 // State finds a state by name, branches included.

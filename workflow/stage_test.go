@@ -123,4 +123,7 @@ func TestWidth(t *testing.T) {
 			t.Errorf("width of %q is %d, want %d", names, got, want)
 		}
 	}
+	if got := d.Width(nil); got != 3 { // X, Y and what is beside them
+		t.Errorf("width of all is %d", got)
+	}
 }

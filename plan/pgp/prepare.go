@@ -79,7 +79,7 @@ func newSearch(p Problem) (*search, error) {
 		for _, g := range own.groupOf {
 			counts[g]++
 		}
-		beside := parallelism(st.Root)
+		beside := st.State.Width(nil)
 		for g := range s.groups {
 			s.groups[g].width = max(s.groups[g].width, min(beside, counts[g]))
 		}

@@ -218,16 +218,3 @@ func (st *stage) cpu(set []int) time.Duration {
 	}
 	return sum
 }
-
-// parallelism is the most tasks of b that run at the same time.
-func parallelism(b *workflow.Block) int {
-	n := 0
-	for _, c := range b.Children {
-		if b.Kind == workflow.BlockParallel {
-			n += parallelism(c)
-		} else {
-			n = max(n, parallelism(c))
-		}
-	}
-	return max(n, 1)
-}
