@@ -128,15 +128,10 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Planned, error) {
 	} else if err := makeModel(made, o); err != nil {
 		return nil, err
 	}
-	bound := func(p *plan.Plan) { // the runtime holds the wraps to it
-		for i := range p.Wraps {
-			p.Wraps[i].Memory = rules.Limits.Memory
-		}
-		p.SetConcurrency(o.Project.Definition, cmp.Or(o.Concurrency, o.Project.Scale.Concurrency))
-	}
-	bound(made.Plan)
+	concurrency := cmp.Or(o.Concurrency, o.Project.Scale.Concurrency)
+	made.Plan.Bound(o.Project.Definition, rules.Limits.Memory, concurrency)
 	for i := range made.Frontier {
-		bound(made.Frontier[i].Plan)
+		made.Frontier[i].Plan.Bound(o.Project.Definition, rules.Limits.Memory, concurrency)
 	}
 	if err := made.Plan.Within(rules.Limits, o.Profile); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)

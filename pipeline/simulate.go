@@ -143,10 +143,7 @@ func (o *SimulateOptions) planOf(ctx context.Context, name string, base *simulat
 	if err != nil {
 		return nil, err
 	}
-	made.SetConcurrency(project.Definition, project.Scale.Concurrency)
-	for i := range made.Wraps {
-		made.Wraps[i].Memory = project.Rules.Limits.Memory
-	}
+	made.Bound(project.Definition, project.Rules.Limits.Memory, project.Scale.Concurrency)
 	return made, nil
 }
 

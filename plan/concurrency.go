@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/chiron-faas/chiron/workflow"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/chiron-faas/chiron/workflow"
+)
 
 // DefaultConcurrency of a wrap.
 const DefaultConcurrency = 32
@@ -26,36 +31,40 @@ func (w *Wrap) MaxInside() int {
 // number of the one that bears least.
 func (p *Plan) SetConcurrency(d *workflow.Definition, n int) {
 	least := DefaultConcurrency
+	bears := make([]int, len(p.Wraps))
 	for i := range p.Wraps {
-		w := &p.Wraps[i]
-		if w.Concurrency = n; n == 0 {
-			w.Concurrency = w.bearable(d)
-			least = min(least, w.Concurrency)
-		}
-	}
-	if n > 0 {
-		return
+		bears[i] = p.Wraps[i].bearable(d)
+		least = min(least, bears[i])
 	}
 	for i := range p.Wraps {
-		w := &p.Wraps[i]
+		at := bears[i]
 		if p.Calls == Direct {
-			w.Concurrency = least
+			at = least
 		}
-		if w.Concurrency == DefaultConcurrency {
-			w.Concurrency = 0
+		if at == DefaultConcurrency {
+			at = 0 // files say only what is not the default
 		}
+		p.Wraps[i].Concurrency = cmp.Or(n, at)
 	}
+}
+
+// Bound has the runtime hold every wrap to a limit of memory, bytes (0: none), and to
+// a concurrency, as SetConcurrency.
+func (p *Plan) Bound(d *workflow.Definition, memory int64, concurrency int) {
+	for i := range p.Wraps {
+		p.Wraps[i].Memory = memory
+	}
+	p.SetConcurrency(d, concurrency)
 }
 
 // bearable is on how many requests the wrap may work at once, at most
 // DefaultConcurrency.
 func (w *Wrap) bearable(d *workflow.Definition) int {
-	here := make(map[string]bool)
-	for i := range w.Processes {
-		for _, task := range w.Processes[i].Tasks {
-			here[task] = true
-		}
-	}
-	threads := d.Width(func(task string) bool { return here[task] })
+	tasks := w.TaskNames()
+	slices.Sort(tasks)
+	threads := d.Width(func(task string) bool {
+		_, here := slices.BinarySearch(tasks, task)
+		return here
+	})
 	return min(DefaultConcurrency, max(1, threadsPerCPU*w.CPUs/max(1, threads)))
 }

@@ -46,10 +46,7 @@ func makePlan(ctx context.Context, r *request, measured *profile.Profile, consta
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan can be: %v", err)
 	}
 	made := found.Plan
-	made.SetConcurrency(r.definition, r.concurrency)
-	for i := range made.Wraps {
-		made.Wraps[i].Memory = r.rules.Limits.Memory // the runtime holds the wraps to it
-	}
+	made.Bound(r.definition, r.rules.Limits.Memory, r.concurrency)
 	if err := made.Within(r.rules.Limits, measured); err != nil {
 		return nil, refuse(v1alpha1.ReasonInfeasible, "no plan keeps the limits: %v", err)
 	}
